@@ -1,0 +1,200 @@
+# libpprofshim -- `make help` lists the targets; scripts/deps installs what they need.
+
+VERSION := 0.1.0
+ARCH    ?= $(shell uname -m)
+B       ?= build
+SAN     ?=
+Q       := $(if $(V),,@)
+MAKEFLAGS += --no-print-directory
+
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DESTDIR ?=
+
+# Yours: change freely.
+CFLAGS  ?= -O2 -g
+LDFLAGS ?=
+
+# The oldest glibc that the built library runs on; scripts/check-symbols holds it and README says it.
+GLIBC_OLDEST := 2.34
+
+# Ours: the library is wrong without these, so they come after yours.
+warnings  := -Wall -Wextra -Wundef -Wshadow -Wvla -Wformat=2 -Wwrite-strings -Wcast-qual \
+             -Wstrict-prototypes -Wmissing-prototypes -Wmissing-declarations
+must      := -std=gnu11 -D_GNU_SOURCE -DSHIM_VERSION='"$(VERSION)"' -I. -I$(B)/gen -fPIC \
+             -fvisibility=hidden -ftls-model=initial-exec -fno-omit-frame-pointer \
+             $(if $(SAN),-fsanitize=$(SAN) -DSHIM_CHECKS)
+must_link := -shared -Wl,-soname,libpprofshim.so -Wl,--version-script=preload/exports.map \
+             -Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,text -Wl,--exclude-libs,ALL \
+             -Wl,--gc-sections -Wl,--build-id
+cc         = $(CC) $(CPPFLAGS) $(CFLAGS) $(warnings) $(must) $(folder_flags)
+
+# One file, one module.  A CPU-specific file is named <module>_<arch>.c.
+arches   := x86_64
+ifeq ($(filter $(ARCH),$(arches)),)
+$(error ARCH=$(ARCH): no sampler/sys_$(ARCH).c yet; known: $(arches))
+endif
+sources  := $(sort $(wildcard $(addsuffix /*.c,preload sampler httpd encode)))
+headers  := $(wildcard $(addsuffix /*.h,preload sampler httpd encode))
+objects  := $(sources:%.c=$(B)/obj/%.o) $(B)/obj/encode/profile.pb-c.o
+lib      := $(B)/libpprofshim.so
+core     := $(B)/libcore.a
+
+tests    := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*_test.c))
+replays  := $(patsubst test/fuzz/%_fuzz.c,$(B)/test/replay/%,$(wildcard test/fuzz/*_fuzz.c))
+fuzzers  := $(patsubst %.c,$(B)/%,$(wildcard test/fuzz/*_fuzz.c))
+hosts    := $(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)) \
+            $(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc))
+benches  := $(patsubst %.c,$(B)/%,$(wildcard test/bench/*.c))
+
+all: $(lib) ## build the library
+
+$(B)/obj/preload/%.o: folder_flags := -fno-builtin-malloc -fno-builtin-calloc \
+                                      -fno-builtin-realloc -fno-builtin-free
+$(B)/obj/sampler/%.o: folder_flags := -Wframe-larger-than=512
+
+$(B)/obj/%.o: %.c $(B)/flags $(B)/gen/encode/profile.pb-c.h
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  CC    $<')
+	$(Q)$(cc) -MMD -MP -c -o $@ $<
+
+# --- profile.proto, by protobuf-c ---------------------------------------------------------
+
+$(B)/gen/encode/profile.pb-c.h: encode/profile.proto
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  PROTO $<')
+	$(Q)protoc-c --c_out=$(B)/gen $<
+
+$(B)/obj/encode/profile.pb-c.o: $(B)/gen/encode/profile.pb-c.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(must) -DNDEBUG -c -o $@ $(B)/gen/encode/profile.pb-c.c
+
+# --- zlib, protobuf-c, libiberty: linked in statically, hidden ------------------------------
+# Their calls of the heap, stdio and abort are renamed to encode/libcalls.c, so that no code of
+# ours can reach the host's heap or end the host.
+
+static_libs := $(foreach l,z protobuf-c iberty,$(B)/static/lib$(l).a)
+
+$(B)/static/%.a: encode/libcalls.syms
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  STATIC $*')
+	$(Q)objcopy --redefine-syms=$< "$$($(CC) -print-file-name=$*.a)" $@
+
+$(lib): $(objects) $(static_libs) preload/exports.map $(B)/flags
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(CC) $(CFLAGS) $(must_link) $(LDFLAGS) -o $@ $(objects) $(static_libs)
+
+# Rebuild when the flags change, not only when the files do.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(cc) $(must_link) $(LDFLAGS))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(cc) $(must_link) $(LDFLAGS))' > $@
+
+-include $(objects:.o=.d)
+
+# --- tests ----------------------------------------------------------------------------------
+
+# Everything but the doors.  An archive, so that a test bringing its own os.c wins.
+$(core): $(filter-out $(B)/obj/preload/%,$(objects)) $(B)/obj/preload/config.o
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(tests): $(B)/%: %.c $(core) $(static_libs) $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  TEST  $<')
+	$(Q)$(cc) -Wno-missing-prototypes -Itest -MMD -MP -MF $@.d -o $@ $< $(core) $(static_libs) \
+		-lcmocka -lm -pthread
+
+$(replays): $(B)/test/replay/%: test/fuzz/%_fuzz.c test/fuzz/replay.c $(core) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(cc) -Wno-missing-prototypes -Itest -o $@ $(filter %.c,$^) $(core) $(static_libs) -pthread
+
+$(fuzzers): $(B)/%: %.c $(core)
+	@mkdir -p $(@D)
+	$(Q)$(cc) -Wno-missing-prototypes -fsanitize=fuzzer -Itest -o $@ $< $(core) $(static_libs) -pthread
+
+# Hosts are what a distribution ships: no frame pointers.
+host_flags := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread
+$(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)): $(B)/%: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -o $@ $<
+
+$(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc)): $(B)/%: %.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra $(host_flags) -o $@ $<
+
+$(benches): $(B)/%: %.c test/bench/bench.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -fno-builtin-malloc -o $@ $<
+
+-include $(tests:=.d)
+
+unit: $(tests) $(replays) ## unit and stress tests, and the fuzz corpus
+	$(Q)scripts/run-tests $(tests) $(replays)
+
+e2e: all $(hosts) $(benches) ## preload the library into real programs and look at the profiles
+	$(Q)B=$(B) /usr/bin/python3 -m pytest -q test/e2e
+
+test: unit e2e ## both
+
+sanitize: ## unit tests under address and undefined sanitizers, then thread sanitizer
+	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined unit
+	$(Q)$(MAKE) B=$(B)/tsan SAN=thread unit
+
+FUZZ_SECONDS ?= 60
+fuzz: ## one minute per parser (clang's libFuzzer; FUZZ_SECONDS=N)
+	$(Q)$(MAKE) B=$(B)/fuzzing CC=clang SAN=address,undefined,fuzzer-no-link fuzz-run
+
+fuzz-run: $(fuzzers)
+	$(Q)for f in $(fuzzers); do \
+		name=$$(basename $$f _fuzz); mkdir -p $(B)/corpus/$$name; \
+		$$f -max_total_time=$(FUZZ_SECONDS) $(B)/corpus/$$name test/fuzz/corpus/$$name || exit 1; \
+	done
+
+bench: all $(benches) ## what the library costs, as ratios to the plain program
+	$(Q)B=$(B) test/bench/run.py
+
+lint: all ## layers, symbols, headers, README, formatting, shell
+	$(Q)scripts/check-layers
+	$(Q)scripts/check-symbols $(B) $(GLIBC_OLDEST)
+	$(Q)scripts/check-headers $(B) $(headers)
+	$(Q)scripts/check-readme $(B)
+	$(Q)scripts/check-format $(sources) $(headers)
+	$(Q)shellcheck scripts/check-* scripts/run-tests scripts/deps scripts/demo scripts/test .ci/run
+
+# --- install: one list, both directions -----------------------------------------------------
+
+installs := 755:$(lib):$(LIBDIR)/libpprofshim.so \
+            644:$(B)/pprofshim.pc:$(LIBDIR)/pkgconfig/pprofshim.pc
+field     = $(word $1,$(subst :, ,$2))
+
+install: all $(B)/pprofshim.pc ## honours DESTDIR, PREFIX, LIBDIR
+	$(Q)$(foreach i,$(installs),install -D -m $(call field,1,$i) $(call field,2,$i) \
+		'$(DESTDIR)$(call field,3,$i)' &&) true
+
+uninstall: ## remove exactly what install put there
+	$(Q)rm -f $(foreach i,$(installs),'$(DESTDIR)$(call field,3,$i)')
+
+define pc
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+preload=$${libdir}/libpprofshim.so
+
+Name: pprofshim
+Description: pprof endpoints for unmodified programs, by LD_PRELOAD
+Version: $(VERSION)
+endef
+export pc
+
+$(B)/pprofshim.pc: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$pc" > $@
+
+clean: ## remove $(B)
+	$(Q)rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+.PHONY: all unit e2e test sanitize fuzz fuzz-run bench lint install uninstall clean help FORCE
+.DELETE_ON_ERROR:

@@ -1,0 +1,25 @@
+/* httpd/birth.h -- how a thread comes to life without libc knowing.
+ *
+ * Context   birth_prepare: the constructor.  birth_thread: any thread of the host, also inside a
+ *           signal handler: two system calls for the mask and one clone. */
+#ifndef HTTPD_BIRTH_H
+#define HTTPD_BIRTH_H
+
+#include <stddef.h>
+
+#include "sampler/compiler.h"
+
+/* Makes a fresh TLS block (as _dl_allocate_tls returns it) look like a thread's own: its pointers to
+ * itself, and the guards that compiled code reads from it.  birth_<arch>.c */
+void birth_prepare_tls(void *tls);
+
+/* A thread of this process that runs run(arg) with every signal blocked.  0 or -errno; the host's
+ * errno is kept. */
+MUST_CHECK int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes,
+			    void *tls);
+
+/* On the new thread: what it does not need is given up. No capability, no new privileges, no
+ * real-time priority, a name of its own. */
+void birth_renounce(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* httpd/exchange.h -- one request and its answer, from the first byte of the one to the last of the
+ * other.  What a route's function is given. */
+#ifndef HTTPD_EXCHANGE_H
+#define HTTPD_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include "encode/arena.h"
+#include "httpd/address.h"
+#include "httpd/body.h"
+#include "httpd/request.h"
+#include "sampler/ground.h"
+
+/* What all requests share: fixed when the thread is born. */
+struct desk_view {
+	const struct ground *ground;
+	bool names;             /* functions by name; else addresses only */
+};
+
+struct reply {
+	int         status;             /* 0: not answered yet */
+	const char *content_type;
+	const char *filename;           /* NULL: no Content-Disposition */
+	const char *location;           /* redirects; the query goes with it */
+	const char *allow;              /* 405 */
+	bool        from_pprof;         /* X-Go-Pprof: an error in pprof's own words */
+	bool        length_unknown;     /* of a HEAD: nobody made the body */
+	struct body body;
+};
+
+struct exchange {
+	const struct desk_view *desk;
+	const struct address   *local;  /* what it came in at */
+	struct arena            arena;  /* of this request: the answer lives here */
+	struct request          request;
+	const char             *path;   /* clean and decoded; path_len bytes and a 0 */
+	size_t                  path_len;
+	const char             *data;   /* the request's body */
+	size_t                  data_len;
+	struct reply            reply;
+};
+
+/* An error in Go's shape: text/plain, X-Go-Pprof, the text and a newline; whatever was written is
+ * dropped. */
+void exchange_error(struct exchange *x, int status, const char *text);
+/* The same without X-Go-Pprof: what a Go server's mux answers outside of pprof. */
+void exchange_mux_error(struct exchange *x, int status, const char *text);
+
+void exchange_text(struct exchange *x);                         /* 200, text/plain */
+void exchange_file(struct exchange *x, const char *filename);   /* 200, octet-stream, attachment */
+
+/* The request wants to know what would be answered, not the answer. */
+bool exchange_is_head(const struct exchange *x);
+
+#endif

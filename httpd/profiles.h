@@ -1,0 +1,45 @@
+/* httpd/profiles.h -- what all profiles have in common: the parameters of Go's named profiles, the
+ * window of a delta, and the way of its samples into a profile.proto.
+ *
+ * Context   our thread, inside a job. */
+#ifndef HTTPD_PROFILES_H
+#define HTTPD_PROFILES_H
+
+#include "encode/pprof.h"
+#include "httpd/exchange.h"
+#include "httpd/places.h"
+#include "httpd/samples.h"
+
+/* A kind of profile: one row for each. */
+struct profile_kind {
+	const char              *name;          /* also of the file */
+	enum ground_profile      ground;
+	struct pprof_value_type  sample_type[PPROF_VALUES_MAX];
+	unsigned                 sample_types;
+	struct pprof_value_type  period_type;
+	const char              *default_sample_type;   /* NULL: the client takes the last */
+	bool                     hides_allocator;       /* leaf frames of malloc are left out */
+	int64_t (*period)(const struct ground_rates *rates);
+	/* The values of one sample from its counters. */
+	void (*values)(const int64_t counter[SITES_VALUES], int64_t *value);
+	/* The debug=1 form; the reply is text already. */
+	void (*text)(struct exchange *x, const struct window *w);
+};
+
+/* Go's order of checks for a named profile: seconds, gc, debug (go-contract.md 1.3, 1.4). */
+void profiles_serve_named(struct exchange *x, const struct profile_kind *kind);
+
+/* Waits until `seconds` after the window's beginning and writes what happened in it. */
+void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, struct window *w,
+			   int64_t seconds, const char *filename);
+
+/* The frames of a sample, leaf first, in the arena or in scratch that the next call uses again. */
+struct profile_stack {
+	const frame_t *frame;
+	unsigned       depth;
+};
+void profiles_stack(struct exchange *x, const struct profile_kind *kind, struct places *places,
+		    uint32_t stack, frame_t scratch[static STACK_DEPTH_MAX],
+		    struct profile_stack *out);
+
+#endif

@@ -1,0 +1,27 @@
+/* httpd/samples.h -- the sites of a window, put together as a client wants them: sites that differ
+ * only in what was not asked for become one sample.
+ *
+ * Context   our thread, inside a job; memory of the request's arena. */
+#ifndef HTTPD_SAMPLES_H
+#define HTTPD_SAMPLES_H
+
+#include "httpd/window.h"
+
+/* What keeps samples apart, besides their stack. */
+enum { SAMPLES_BY_STACK = 0, SAMPLES_BY_SIZE = 1, SAMPLES_BY_THREAD = 2 };
+
+struct sample {
+	struct site_key key;            /* parts that were not asked for are 0 */
+	int64_t         value[SITES_VALUES];
+};
+
+struct samples {
+	struct sample *sample;
+	uint32_t       count;
+};
+
+/* All samples of the window with any counter that is not 0, in the order in which their first sites
+ * were met.  When the arena is full: none, and its failed flag. */
+void samples_collect(struct samples *out, struct arena *arena, const struct window *w, int by);
+
+#endif

@@ -1,0 +1,130 @@
+/* /config: the rates at run time. */
+#include <string.h>
+
+#include "encode/buf.h"
+#include "httpd/serve.h"
+#include "httpd/settings.h"
+#include "sampler/compiler.h"
+#include "sampler/units.h"
+
+/* What can be set, by the name of its option in lower case. */
+static const struct setting {
+	const char *name;
+	int (*parse)(const char *text, size_t len, uint64_t *out);
+	uint64_t    max;
+	const char *refusal;
+} settings[] = {
+	{ "cpu_hz", units_parse_uint, GROUND_CPU_HZ_MAX, "not allowed; allowed: 0 to 1000" },
+	{ "heap_rate", units_parse_size, GROUND_HEAP_RATE_MAX, "not allowed; allowed: 0 to 1024g" },
+};
+
+static uint64_t get(const struct ground_rates *rates, size_t i)
+{
+	return i == 0 ? rates->cpu_hz : rates->heap_rate;
+}
+
+static void set(struct ground_rates *rates, size_t i, uint64_t n)
+{
+	if (i == 0)
+		rates->cpu_hz = (unsigned)n;
+	else
+		rates->heap_rate = n;
+}
+
+static void write_rates(struct exchange *x)
+{
+	struct ground_rates rates;
+	char bytes[512];
+	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
+
+	x->desk->ground->get_rates(&rates);
+	exchange_text(x);
+	x->reply.content_type = "application/json";
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+		buf_string(&b, i == 0 ? "{\"" : ", \"");
+		buf_string(&b, settings[i].name);
+		buf_string(&b, "\": ");
+		buf_unsigned(&b, get(&rates, i));
+	}
+	buf_string(&b, "}\n");
+	buf_flush(&b);
+}
+
+static void add_text(struct buf *b, struct request_text text)
+{
+	/* The client's own bytes: only what can stand in a line. */
+	for (size_t i = 0; i < text.len && i < 64; i++)
+		buf_bytes(b, text.at[i] >= ' ' && text.at[i] < 127 ? &text.at[i] : "?", 1);
+}
+
+/* "KEY=VALUE: REASON; nothing was changed" */
+static void refuse(struct exchange *x, const struct settings_pair *pair, const char *reason)
+{
+	char line[512];
+	struct buf b = buf_bounded(line, sizeof(line) - 1);
+
+	if (pair != NULL) {
+		add_text(&b, pair->key);
+		buf_string(&b, "=");
+		add_text(&b, pair->value);
+		buf_string(&b, ": ");
+	}
+	buf_string(&b, reason);
+	buf_string(&b, "; nothing was changed");
+	line[b.len < sizeof(line) - 1 ? b.len : sizeof(line) - 1] = '\0';
+	exchange_error(x, 400, line);
+}
+
+/* NULL, or what is wrong with it. */
+static const char *apply(const struct settings_pair *pair, struct ground_rates *rates)
+{
+	uint64_t n;
+
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+		const struct setting *s = &settings[i];
+
+		if (strlen(s->name) != pair->key.len ||
+		    memcmp(s->name, pair->key.at, pair->key.len) != 0)
+			continue;
+		if (s->parse(pair->value.at, pair->value.len, &n) < 0 || n > s->max)
+			return s->refusal;
+		set(rates, i, n);
+		return NULL;
+	}
+	return "no such setting; there are cpu_hz and heap_rate";
+}
+
+static void change(struct exchange *x)
+{
+	struct ground_rates rates;
+	struct settings *parsed = arena_alloc(&x->arena, sizeof(*parsed));
+	char *scratch = arena_alloc(&x->arena, x->data_len + 1);
+	int n;
+
+	if (parsed == NULL || scratch == NULL)
+		return;
+	n = settings_parse(x->data, x->data_len, x->request.content_type, scratch, parsed);
+	if (n < 0) {
+		refuse(x, NULL, parsed->error);
+		return;
+	}
+	x->desk->ground->get_rates(&rates);
+	for (int i = 0; i < n; i++) {
+		const char *wrong = apply(&parsed->pair[i], &rates);
+
+		if (wrong != NULL) {
+			refuse(x, &parsed->pair[i], wrong);
+			return;
+		}
+	}
+	x->desk->ground->set_rates(&rates);
+	write_rates(x);
+}
+
+void serve_config(struct exchange *x)
+{
+	if (x->request.method.at[0] == 'P')
+		change(x);
+	else
+		write_rates(x);
+}

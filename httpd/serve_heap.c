@@ -1,0 +1,179 @@
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "encode/text.h"
+#include "httpd/job.h"
+#include "httpd/profiles.h"
+#include "httpd/serve.h"
+#include "sampler/random.h"
+#include "sampler/sys.h"
+
+static int64_t period(const struct ground_rates *rates)
+{
+	return (int64_t)rates->heap_rate;
+}
+
+static int64_t objects(int64_t weight)
+{
+	return (weight + RANDOM_WEIGHT_ONE / 2) / RANDOM_WEIGHT_ONE;
+}
+
+static void values(const int64_t c[SITES_VALUES], int64_t *value)
+{
+	value[0] = objects(c[HEAP_ALLOC_OBJECTS]);
+	value[1] = c[HEAP_ALLOC_BYTES];
+	value[2] = objects(c[HEAP_ALLOC_OBJECTS] - c[HEAP_FREE_OBJECTS]);
+	value[3] = c[HEAP_ALLOC_BYTES] - c[HEAP_FREE_BYTES];
+}
+
+/* --- debug=1 --------------------------------------------------------------------------------- */
+
+struct text_work {
+	frame_t           frame[STACK_DEPTH_MAX];
+	uint64_t          address[STACK_DEPTH_MAX];
+	struct text_frame text[STACK_DEPTH_MAX];
+};
+
+/* The text has what was sampled; its reader scales by the rate. */
+static struct text_heap raw(const int64_t c[SITES_VALUES])
+{
+	return (struct text_heap){
+		.inuse_objects = c[HEAP_ALLOC_RAW] - c[HEAP_FREE_RAW],
+		.inuse_bytes = c[HEAP_ALLOC_RAW_BYTES] - c[HEAP_FREE_RAW_BYTES],
+		.alloc_objects = c[HEAP_ALLOC_RAW],
+		.alloc_bytes = c[HEAP_ALLOC_RAW_BYTES],
+	};
+}
+
+static void add_total(struct text_heap *total, const struct text_heap *row)
+{
+	total->inuse_objects += row->inuse_objects;
+	total->inuse_bytes += row->inuse_bytes;
+	total->alloc_objects += row->alloc_objects;
+	total->alloc_bytes += row->alloc_bytes;
+}
+
+static void write_row(struct exchange *x, struct buf *b, const struct profile_kind *kind,
+		      struct places *places, struct text_work *work, const struct sample *s)
+{
+	struct text_heap row = raw(s->value);
+	struct profile_stack stack;
+	unsigned i;
+
+	profiles_stack(x, kind, places, s->key.stack, work->frame, &stack);
+	for (i = 0; i < stack.depth; i++) {
+		struct place *place = places_find(places, stack.frame[i]);
+		uint64_t pc = frame_pc(stack.frame[i]);
+
+		if (place == NULL)
+			return;
+		work->address[i] = pc;
+		work->text[i] = (struct text_frame){
+			.address = pc,
+			.name = place->function.name,
+			.offset_in_function = pc - place->function.start,
+			.file = place->module != NULL ? place->module->path : "?",
+		};
+	}
+	text_heap_row(b, &row);
+	text_addresses(b, work->address, stack.depth);
+	text_frames(b, work->text, stack.depth);
+}
+
+#define STATS 7
+
+/* What is known without asking the host's allocator. */
+static void write_stats(struct buf *b, const int64_t c[SITES_VALUES])
+{
+	int64_t value[PPROF_VALUES_MAX];
+	struct rusage usage;
+	const char *const name[STATS] = { "Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc",
+					  "HeapObjects", "MaxRSS" };
+	struct text_stat stat[STATS];
+	char text[STATS][24];
+
+	memset(&usage, 0, sizeof(usage));
+	sys_call2(SYS_getrusage, RUSAGE_SELF, &usage);
+	values(c, value);
+	{
+		const int64_t n[STATS] = { value[3], value[1], value[0], value[0] - value[2],
+					   value[3], value[2], usage.ru_maxrss * 1024 };
+
+		for (unsigned i = 0; i < STATS; i++) {
+			struct buf digits = buf_bounded(text[i], sizeof(text[i]) - 1);
+
+			buf_signed(&digits, n[i]);
+			text[i][digits.len] = '\0';
+			stat[i] = (struct text_stat){ name[i], text[i] };
+		}
+	}
+	text_stats(b, stat, STATS);
+}
+
+static void write_text(struct exchange *x, const struct window *w);
+
+#define HEAP_KIND(kind_name, default_type)                                                     \
+	{                                                                                      \
+		.name = (kind_name),                                                           \
+		.ground = GROUND_HEAP,                                                         \
+		.sample_type = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },     \
+				 { "inuse_objects", "count" }, { "inuse_space", "bytes" } },   \
+		.sample_types = 4,                                                             \
+		.period_type = { "space", "bytes" },                                           \
+		.default_sample_type = (default_type),                                         \
+		.hides_allocator = true,                                                       \
+		.period = period,                                                              \
+		.values = values,                                                              \
+		.text = write_text,                                                            \
+	}
+
+static const struct profile_kind heap = HEAP_KIND("heap", NULL);
+static const struct profile_kind allocs = HEAP_KIND("allocs", "alloc_space");
+
+static void write_rows(struct exchange *x, struct buf *b, const struct samples *samples)
+{
+	struct places *places = places_new(&x->arena, x->desk, NULL);
+	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
+
+	for (uint32_t i = 0; !x->arena.failed && i < samples->count; i++) {
+		write_row(x, b, &heap, places, work, &samples->sample[i]);
+		job_breathe();
+	}
+}
+
+static void write_text(struct exchange *x, const struct window *w)
+{
+	struct ground_rates rates;
+	struct samples samples;
+	struct text_heap total = { 0, 0, 0, 0 };
+	int64_t counters[SITES_VALUES] = { 0 };
+	char bytes[4096];
+	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
+
+	x->desk->ground->get_rates(&rates);
+	samples_collect(&samples, &x->arena, w, SAMPLES_BY_SIZE);
+	if (x->arena.failed)
+		return;
+	for (uint32_t i = 0; i < samples.count; i++) {
+		struct text_heap row = raw(samples.sample[i].value);
+
+		add_total(&total, &row);
+		for (unsigned v = 0; v < SITES_VALUES; v++)
+			counters[v] += samples.sample[i].value[v];
+	}
+	text_heap_head(&b, &total, rates.heap_rate);
+	write_rows(x, &b, &samples);
+	write_stats(&b, counters);
+	buf_flush(&b);
+}
+
+void serve_heap(struct exchange *x)
+{
+	profiles_serve_named(x, &heap);
+}
+
+void serve_allocs(struct exchange *x)
+{
+	profiles_serve_named(x, &allocs);
+}

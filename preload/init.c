@@ -1,0 +1,178 @@
+/* The constructor: the only place where the parts are put together.  Read this first.
+ *
+ * Each part that fails switches itself off, says so once, and leaves the rest running. The host never
+ * sees a difference. */
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "httpd/desk.h"
+#include "preload/config.h"
+#include "preload/fork.h"
+#include "preload/real.h"
+#include "preload/signals.h"
+#include "sampler/cpu.h"
+#include "sampler/cpu_ctl.h"
+#include "sampler/heap.h"
+#include "sampler/modules.h"
+#include "sampler/sample.h"
+#include "sampler/self.h"
+#include "sampler/sys.h"
+#include "sampler/threads.h"
+
+static struct config config;
+
+/* The executable's own name, not what the host calls itself. */
+static const char *program_name(char *path, size_t size)
+{
+	long n = sys_call4(SYS_readlinkat, -100 /* AT_FDCWD */, "/proc/thread-self/exe", path,
+			   size - 1);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	return slash != NULL ? slash + 1 : path;
+}
+
+/* A sanitizer's runtime has its own doors and its own idea of memory: we stay passive. */
+static bool has_sanitizer(void)
+{
+	static const char *const runtimes[] = { "__asan_init", "__tsan_init", "__msan_init",
+						"__hwasan_init" };
+
+	for (unsigned i = 0; i < COUNT_OF(runtimes); i++)
+		if (dlsym(RTLD_DEFAULT, runtimes[i]) != NULL)
+			return true;
+	return false;
+}
+
+static bool is_wanted(void)
+{
+	char path[512];
+
+	if (getauxval(AT_SECURE) != 0)
+		return false;
+	config_read(&config, environ);
+	if (!config_wants(&config, program_name(path, sizeof(path))))
+		return false;
+	if (has_sanitizer()) {
+		log_line(LOG_ERROR, "this program has a sanitizer in it: not profiled", NULL);
+		return false;
+	}
+	return true;
+}
+
+/* --- the ground ------------------------------------------------------------------------------ */
+
+static void start_ground(void)
+{
+	threads_init((unsigned)config.depth);
+	sample_init(config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO);
+	if (modules_scan(true) < 0)
+		log_line(LOG_ERROR, "/proc/thread-self/maps: not readable; no names, short stacks", NULL);
+	modules_set_main(getauxval(AT_ENTRY));
+	threads_enter(NULL);
+	if (self.slot != NULL)
+		self.slot->stack_hi = modules_main_stack_hi();
+}
+
+static void start_cpu(void)
+{
+	int err = cpu_init(config.memory / 2);
+
+	if (err == 0)
+		err = signals_init();
+	if (err < 0) {
+		log_line(LOG_ERROR, err == -ENOMEM ? "no memory: no CPU profile"
+						   : "SIGPROF refused: no CPU profile", NULL);
+		return;
+	}
+	cpu_ctl_set_hz((unsigned)config.cpu_hz);
+}
+
+static void start_heap(void)
+{
+	if (heap_init(config.memory / 2) < 0) {
+		log_line(LOG_ERROR, "no memory: no heap profile", NULL);
+		return;
+	}
+	heap_set_rate(config.heap_rate);
+	self.heap_left = 0;     /* the main thread draws its first gap now */
+}
+
+/* --- the desk -------------------------------------------------------------------------------- */
+
+static int create_pthread(void *(*run)(void *))
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err = pthread_attr_init(&attr);
+
+	if (err != 0)
+		return -err;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = real.pthread_create(&thread, &attr, run, NULL);
+	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+/* PPROFSHIM_PORT is another way to say PPROFSHIM_ADDR. */
+static const char *address(char *out)
+{
+	char digits[8];
+	size_t n = sizeof(digits) - 1;
+
+	if (config.port == CONFIG_NO_PORT)
+		return config.addr;
+	digits[n] = '\0';
+	do
+		digits[--n] = (char)('0' + config.port % 10);
+	while ((config.port /= 10) != 0);
+	strcpy(out, "127.0.0.1:");
+	return strcat(out, digits + n);
+}
+
+static bool start_desk(void)
+{
+	static char addr[24];
+	struct desk_options options = {
+		.addr = address(addr),
+		.default_addr = "127.0.0.1:6060",
+		.port_tries = (unsigned)config.port_tries,
+		.insecure = config.insecure != 0,
+		.names = config.symbols == CONFIG_SYMBOLS_NAMES,
+		.ground = &ground_table,
+		.allocate_tls = (void *(*)(void *))dlsym(RTLD_DEFAULT, "_dl_allocate_tls"),
+		.create_thread = create_pthread,
+	};
+	int err = desk_init(&options);
+
+	if (err == 0)
+		err = desk_start();
+	if (err < 0 && err != -EINVAL)
+		log_line(LOG_ERROR, "no thread: profiles are recorded, but not served", NULL);
+	return err == 0;
+}
+
+__attribute__((constructor)) static void init(void)
+{
+	int host_errno = errno;
+	bool has_desk;
+
+	real_resolve();
+	if (is_wanted()) {
+		start_ground();
+		start_cpu();
+		start_heap();
+		has_desk = start_desk();
+		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk);
+		if (self.slot != NULL)
+			cpu_ctl_arm(self.slot);
+	}
+	errno = host_errno;
+}

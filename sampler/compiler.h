@@ -1,0 +1,13 @@
+/* sampler/compiler.h -- promises that the compiler checks, and hints that it uses. */
+#ifndef SAMPLER_COMPILER_H
+#define SAMPLER_COMPILER_H
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define NOINLINE   __attribute__((noinline))
+#define COLD       __attribute__((noinline, cold))
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

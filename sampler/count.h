@@ -1,0 +1,62 @@
+/* sampler/count.h -- what was given up, by reason.  Shown on the index and in profiles.
+ *
+ * Context   any.  Relaxed atomic adds. */
+#ifndef SAMPLER_COUNT_H
+#define SAMPLER_COUNT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* X(NAME, name, what it means) */
+#define COUNT_LIST(X)                                                                              \
+	X(CPU_NO_STACK, cpu_no_stack, "CPU samples without memory for their stack")                \
+	X(CPU_NO_SITE, cpu_no_site, "CPU samples without memory for their site")                   \
+	X(CPU_NESTED, cpu_nested, "CPU samples that interrupted another sample of ours")           \
+	X(CPU_FOREIGN_TLS, cpu_foreign_tls, "CPU samples on threads that share another's TLS")     \
+	X(HEAP_NO_STACK, heap_no_stack, "heap samples without memory for their stack")             \
+	X(HEAP_NO_SITE, heap_no_site, "heap samples without memory for their site")                \
+	X(HEAP_NO_ROOM, heap_no_room, "heap samples without room: allocated, but not in use")      \
+	X(HEAP_NESTED, heap_nested, "heap samples inside another sample of ours")                  \
+	X(HEAP_STALE, heap_stale, "live heap samples whose block was freed behind our back")       \
+	X(HEAP_FOREIGN_TLS, heap_foreign_tls, "heap samples in a vfork child or on shared TLS")    \
+	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
+	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
+	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \
+	X(THREAD_NO_NAME, thread_no_name, "thread names without room: recorded as unnamed")        \
+	X(MODULE_NO_ROW, module_no_row, "mapped objects without a row: addresses without names")   \
+	X(MODULE_NO_TABLES, module_no_tables, "loaded objects whose unwind tables found no room")  \
+	X(MAP_REFUSED, map_refused, "requests for memory that the kernel refused")                 \
+	X(LOG_LOST, log_lost, "log lines that could not be written")
+
+enum count {
+#define X(upper, lower, says) COUNT_##upper,
+	COUNT_LIST(X)
+#undef X
+	COUNT_REASONS
+};
+
+extern _Atomic uint64_t count_values[COUNT_REASONS];
+
+static inline void count_add_n(enum count reason, uint64_t n)
+{
+	atomic_fetch_add_explicit(&count_values[reason], n, memory_order_relaxed);
+}
+
+static inline void count_add(enum count reason)
+{
+	count_add_n(reason, 1);
+}
+
+static inline uint64_t count_get(enum count reason)
+{
+	return atomic_load_explicit(&count_values[reason], memory_order_relaxed);
+}
+
+/* "heap_no_room", and the sentence. */
+const char *count_name(enum count reason);
+const char *count_says(enum count reason);
+
+/* A fork child starts from zero. */
+void count_reset(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* sampler/ground.h -- the whole interface between our thread and the ground: one table of functions,
+ * and what a unit test fakes.
+ *
+ * Context   our thread only; every function returns at once.  Counters only grow: a reading is the
+ *           state of now, a profile of a window the difference of two. */
+#ifndef SAMPLER_GROUND_H
+#define SAMPLER_GROUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sampler/count.h"
+#include "sampler/cpu.h"
+#include "sampler/heap.h"
+#include "sampler/modules.h"
+#include "sampler/sites.h"
+
+enum ground_profile { GROUND_CPU, GROUND_HEAP, GROUND_PROFILES };
+
+/* Bounds of the rates: the same for the options and for POST /debug/pprof/config. */
+#define GROUND_CPU_HZ_MAX    1000
+#define GROUND_HEAP_RATE_MAX (1ull << 40)
+
+struct ground_rates {
+	unsigned cpu_hz;        /* samples per second of CPU time, 0 off */
+	uint64_t heap_rate;     /* mean bytes between samples, 1 all, 0 off */
+};
+
+struct ground {
+	/* One more than the last row of a profile; rows start at 1. */
+	uint32_t (*end)(enum ground_profile profile);
+	/* A row's key and counters (cpu.h, heap.h).  False: there is none (yet). */
+	bool (*read)(enum ground_profile profile, uint32_t row, struct site_key *key,
+		     uint64_t value[SITES_VALUES]);
+	/* The frames of a row's stack, leaf first; at most max.  Returns how many. */
+	unsigned (*frames)(enum ground_profile profile, uint32_t stack, frame_t *frame,
+			   unsigned max);
+	const char *(*thread_name)(uint16_t id);
+
+	/* Look what is mapped now, and which threads there are. */
+	void (*refresh)(void);
+	uint32_t (*modules)(void);
+	const struct module *(*module)(uint32_t i);
+	const struct module *(*find_module)(frame_t frame);
+	/* An address as a frame of now. */
+	frame_t (*frame)(uintptr_t pc);
+
+	uint64_t (*dropped)(enum count reason);
+	void (*get_rates)(struct ground_rates *rates);
+	void (*set_rates)(const struct ground_rates *rates);
+};
+
+extern const struct ground ground_table;
+
+#endif

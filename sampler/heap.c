@@ -1,0 +1,210 @@
+#include "sampler/heap.h"
+
+#include <errno.h>
+
+#include "sampler/count.h"
+#include "sampler/heap_live.h"
+#include "sampler/os.h"
+#include "sampler/random.h"
+#include "sampler/sample.h"
+
+struct stacks heap_stacks;
+struct sites  heap_sites;
+
+static struct {
+	_Atomic uint64_t rate;
+	_Atomic int      on;
+	uint64_t         start_ns;
+} heap;
+
+int heap_init(uint64_t budget_bytes)
+{
+	int err;
+
+	heap.start_ns = os_monotonic_ns();
+	if ((err = heap_live_init(budget_bytes / 4)) < 0 ||
+	    (err = stacks_init(&heap_stacks, budget_bytes / 8 * 5)) < 0 ||
+	    (err = sites_init(&heap_sites, budget_bytes / 8)) < 0)
+		return err;
+	atomic_store(&heap.on, 1);
+	return 0;
+}
+
+void heap_set_rate(uint64_t bytes)
+{
+	atomic_store(&heap.rate, bytes);
+}
+
+uint64_t heap_rate(void)
+{
+	return atomic_load_explicit(&heap.rate, memory_order_relaxed);
+}
+
+/* Upper bound of the size's class: four classes to the doubling. */
+static uint32_t size_class(uint64_t size)
+{
+	uint64_t step;
+
+	if (size <= 16)
+		return 16;
+	if (size > UINT32_MAX / 2)
+		return UINT32_MAX;
+	step = (uint64_t)1 << (61 - __builtin_clzll(size - 1));
+	return (uint32_t)((size + step - 1) / step * step);
+}
+
+/* Draws the next gap.  The exponential distribution has no memory, so a long gap may be walked in
+ * pieces; at each check-in a thread notices a new rate, and that heap_init has been. */
+static void draw_gap(void)
+{
+	uint64_t rate = heap_rate(), gap = UINT64_MAX;
+
+	if (rate == 1)
+		gap = 0;
+	else if (rate > 1)
+		gap = random_exponential(&self.random, rate);
+	self.heap_gap_capped = gap > HEAP_CHECK_IN_BYTES;
+	self.heap_left = self.heap_gap_capped ? HEAP_CHECK_IN_BYTES : gap;
+	self.heap_rate = rate;
+}
+
+/* True if this allocation of n bytes, at whose end the countdown is over, is sampled. */
+static bool is_due(size_t n)
+{
+	uint64_t left = self.heap_left;
+
+	while (self.heap_rate == 0 || self.heap_gap_capped) {
+		draw_gap();
+		if (self.heap_rate == 0)
+			return false;
+		/* What of n lies behind the check-in goes on counting. */
+		n = n > left ? n - left : 0;
+		left = self.heap_left;
+		if (n < left) {
+			self.heap_left = left - n;
+			return false;
+		}
+	}
+	return self.heap_rate != 0;
+}
+
+static void record(const void *p, size_t n, struct capture *c)
+{
+	struct unwind_stack_bounds bounds = { .hi = self.slot->stack_hi };
+	struct site_key key = { .size = size_class(n), .thread = self.name,
+				.labels = self.labels };
+	struct heap_block b = { .size = n, .weight = random_weight(n != 0 ? n : 1, self.heap_rate) };
+
+	regs_here(&c->regs);
+	key.stack = sample_stack(c, &bounds, &heap_stacks, COUNT_HEAP_NO_STACK);
+	if (key.stack == 0)
+		return;
+	b.row = sites_row(&heap_sites, &key);
+	if (b.row == 0) {
+		count_add(COUNT_HEAP_NO_SITE);
+		return;
+	}
+	b.birth_s = (uint32_t)((os_monotonic_ns() - heap.start_ns) / 1000000000u);
+	sites_add(&heap_sites, b.row, HEAP_ALLOC_OBJECTS, b.weight);
+	sites_add(&heap_sites, b.row, HEAP_ALLOC_BYTES, heap_weighed_bytes(&b));
+	sites_add(&heap_sites, b.row, HEAP_ALLOC_RAW, 1);
+	sites_add(&heap_sites, b.row, HEAP_ALLOC_RAW_BYTES, n);
+	heap_put_back(p, &b);
+}
+
+static void sample(const void *p, size_t n)
+{
+	struct capture *c;
+
+	if (self.in_heap) {
+		count_add(COUNT_HEAP_NESTED);
+		return;
+	}
+	/* A vfork child runs on its parent's memory and on this very thread's data. */
+	if (self.tid != os_gettid()) {
+		count_add(COUNT_HEAP_FOREIGN_TLS);
+		return;
+	}
+	c = threads_capture(CAPTURE_HEAP);
+	if (c == NULL)
+		return;
+	self.in_heap = true;
+	record(p, n, c);
+	self.in_heap = false;
+}
+
+COLD void heap_sample(const void *p, size_t n)
+{
+	int host_errno = errno;
+
+	if (self.phase == SELF_NEW && atomic_load_explicit(&heap.on, memory_order_acquire))
+		threads_enter(NULL);
+	if (self.phase != SELF_READY) {
+		self.heap_left = HEAP_CHECK_IN_BYTES;
+		return;
+	}
+	if (is_due(n)) {
+		/* The size counts with the rate its gap was drawn for. */
+		if (p != NULL)
+			sample(p, n);
+		draw_gap();
+	}
+	errno = host_errno;
+}
+
+void heap_pin(const void *p)
+{
+	atomic_store(&heap_filter[heap_cell(p)], UINT8_MAX);
+}
+
+/* --- the end of a block ---------------------------------------------------------------------- */
+
+uint64_t heap_weighed_bytes(const struct heap_block *b)
+{
+	return (uint64_t)((unsigned __int128)b->weight * b->size / RANDOM_WEIGHT_ONE);
+}
+
+void heap_take(const void *p, struct heap_block *out)
+{
+	if (!heap_live_take(p, out))
+		out->row = 0;
+}
+
+void heap_freed(const struct heap_block *b)
+{
+	if (b->row == 0)
+		return;
+	sites_add(&heap_sites, b->row, HEAP_FREE_RAW_BYTES, b->size);
+	sites_add(&heap_sites, b->row, HEAP_FREE_RAW, 1);
+	sites_add(&heap_sites, b->row, HEAP_FREE_BYTES, heap_weighed_bytes(b));
+	sites_add(&heap_sites, b->row, HEAP_FREE_OBJECTS, b->weight);
+}
+
+void heap_put_back(const void *p, const struct heap_block *b)
+{
+	struct heap_block stale;
+
+	if (b->row == 0)
+		return;
+	switch (heap_live_put(p, b, &stale)) {
+	case HEAP_LIVE_PUT:
+		break;
+	case HEAP_LIVE_REPLACED:
+		/* Its block was freed by a road without a door, or it could not be here again. */
+		count_add(COUNT_HEAP_STALE);
+		heap_freed(&stale);
+		break;
+	case HEAP_LIVE_FULL:
+		count_add(COUNT_HEAP_NO_ROOM);
+		heap_freed(b);
+		break;
+	}
+}
+
+COLD void heap_forget(const void *p)
+{
+	struct heap_block b;
+
+	heap_take(p, &b);
+	heap_freed(&b);
+}

@@ -1,0 +1,92 @@
+/* sampler/heap.h -- the heap profile: which allocations are sampled, and which of them live.
+ *
+ * Allocations are sampled as a Poisson process over bytes (mean: the rate): each thread counts down
+ * to its next sample.  A sample carries the weight 1/(1-exp(-size/rate)) from the moment it is
+ * taken, and takes exactly that away again when it is freed.
+ *
+ * Context   any thread, inside handlers, inside malloc; before init, in a vfork child and after a
+ *           thread's destructors they do nothing but count down.
+ * Order     heap_forget before the real free, heap_sample after the real malloc: between the two a
+ *           block's address belongs to nobody (hazards.md 2a). */
+#ifndef SAMPLER_HEAP_H
+#define SAMPLER_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sampler/compiler.h"
+#include "sampler/self.h"
+#include "sampler/sites.h"
+#include "sampler/stacks.h"
+
+/* Counters of a heap site.  "raw" is what was sampled, the others what it stands for; objects in
+ * units of 1 / RANDOM_WEIGHT_ONE.  in use = allocated - freed. */
+enum heap_value {
+	HEAP_ALLOC_OBJECTS, HEAP_ALLOC_BYTES, HEAP_ALLOC_RAW, HEAP_ALLOC_RAW_BYTES,
+	HEAP_FREE_OBJECTS, HEAP_FREE_BYTES, HEAP_FREE_RAW, HEAP_FREE_RAW_BYTES,
+};
+
+#define HEAP_FILTER_BITS 16
+
+/* Counts the live samples whose address falls into a cell; 0 says "surely not sampled".  At 255 a
+ * cell stays as it is. */
+extern _Atomic uint8_t heap_filter[1u << HEAP_FILTER_BITS];
+
+extern struct stacks heap_stacks;
+extern struct sites  heap_sites;
+
+/* 0 or -ENOMEM. */
+MUST_CHECK int heap_init(uint64_t budget_bytes);
+
+/* Mean bytes between samples; 1: every allocation, 0: off.  A thread follows within
+ * HEAP_CHECK_IN_BYTES of its allocations.  Context: the constructor, our thread. */
+#define HEAP_CHECK_IN_BYTES (256u << 10)
+void heap_set_rate(uint64_t bytes);
+uint64_t heap_rate(void);
+
+static inline unsigned heap_cell(const void *p)
+{
+	return (unsigned)(((uintptr_t)p >> 4) * UINT64_C(0x9e3779b97f4a7c15) >>
+			  (64 - HEAP_FILTER_BITS));
+}
+
+/* Budget: one load, compare, subtract, store.  False: take the slow path, heap_sample. */
+static inline bool heap_passes(size_t n)
+{
+	uint64_t left = self.heap_left;
+
+	if (unlikely(n >= left))
+		return false;
+	self.heap_left = left - n;
+	return true;
+}
+
+/* Budget: a multiplication and one load.  False: heap_forget must be asked. */
+static inline bool heap_is_unsampled(const void *p)
+{
+	return likely(atomic_load_explicit(&heap_filter[heap_cell(p)], memory_order_relaxed) == 0);
+}
+
+/* heap_passes said no: the host now owns p (NULL: the real call failed) of n bytes as it asked for
+ * them.  errno is kept. */
+void heap_sample(const void *p, size_t n);
+
+/* heap_is_unsampled says no for p from now on, for ever: a block of the doors' own. */
+void heap_pin(const void *p);
+
+/* What is known of a sampled block while a realloc decides its fate. */
+struct heap_block {
+	uint64_t weight, size;
+	uint32_t row;           /* 0: it was not sampled */
+	uint32_t birth_s;
+};
+
+/* p is about to be given back: takes its record out and counts it as freed. */
+void heap_forget(const void *p);
+/* The same in two steps, for realloc: taken out, then either freed or put back. */
+void heap_take(const void *p, struct heap_block *out);
+void heap_freed(const struct heap_block *block);
+void heap_put_back(const void *p, const struct heap_block *block);
+
+#endif

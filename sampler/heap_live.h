@@ -1,0 +1,28 @@
+/* sampler/heap_live.h -- the sampled blocks that are live, by address.
+ *
+ * Exact: an address is in it from heap_live_put to heap_live_take.  In front of it stands heap.h's
+ * filter, which says "surely not" for nearly every free.
+ *
+ * Context   any thread, inside handlers; lock-free.
+ * Memory    the budget, touched as it fills; freed entries are used again. */
+#ifndef SAMPLER_HEAP_LIVE_H
+#define SAMPLER_HEAP_LIVE_H
+
+#include "sampler/heap.h"
+
+enum heap_live_result { HEAP_LIVE_PUT, HEAP_LIVE_REPLACED, HEAP_LIVE_FULL };
+
+/* 0 or -ENOMEM. */
+MUST_CHECK int heap_live_init(uint64_t budget_bytes);
+
+/* p is live.  If it was already here, *stale is what was known of it. */
+enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
+				    struct heap_block *stale);
+
+/* p is not any more: true and *out, if it was here. */
+bool heap_live_take(const void *p, struct heap_block *out);
+
+/* Bytes that a block's sample stands for. */
+uint64_t heap_weighed_bytes(const struct heap_block *b);
+
+#endif

@@ -1,0 +1,85 @@
+#include "sampler/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sampler/count.h"
+#include "sampler/limits.h"
+#include "sampler/os.h"
+#include "sampler/sys.h"
+
+static struct {
+	enum log_level max;
+	dev_t          dev;             /* what descriptor 2 was */
+	ino_t          ino;
+	_Atomic int    lines;
+} logger;
+
+void log_init(enum log_level max)
+{
+	struct stat st;
+
+	logger.max = os_fstat(STDERR_FILENO, &st) == 0 ? max : LOG_QUIET;
+	logger.dev = st.st_dev;
+	logger.ino = st.st_ino;
+}
+
+static size_t append(char *line, size_t at, const char *part, size_t n)
+{
+	size_t room = LOG_LINE_MAX - 1 - at;
+
+	if (n > room)
+		n = room;
+	memcpy(line + at, part, n);
+	return at + n;
+}
+
+static size_t append_pid(char *line, size_t at)
+{
+	char digits[12];
+	size_t n = sizeof(digits);
+	unsigned pid = (unsigned)os_getpid();
+
+	do
+		digits[--n] = (char)('0' + pid % 10);
+	while ((pid /= 10) != 0);
+	return append(line, at, digits + n, sizeof(digits) - n);
+}
+
+/* A full pipe would stop us, and a closed one would end the host by SIGPIPE: our thread blocks
+ * that signal, the constructor cannot; so ask first. */
+static bool is_our_stderr(void)
+{
+	struct stat st;
+	struct { int fd; short events, revents; } poll = { STDERR_FILENO, 4 /* POLLOUT */, 0 };
+	struct timespec now = { 0, 0 };
+
+	return os_fstat(STDERR_FILENO, &st) == 0 && st.st_dev == logger.dev &&
+	       st.st_ino == logger.ino &&
+	       sys_call6(SYS_ppoll, SYS_ARG(&poll), 1, SYS_ARG(&now), 0, 0, 0) == 1 &&
+	       poll.revents == 4;
+}
+
+void log_line(enum log_level level, const char *part, ...)
+{
+	char line[LOG_LINE_MAX];
+	size_t n = append(line, 0, "pprofshim[", 10);
+	va_list parts;
+
+	if (level > logger.max || atomic_fetch_add(&logger.lines, 1) >= LOG_LINES_MAX)
+		return;
+	n = append_pid(line, n);
+	n = append(line, n, "]: ", 3);
+	va_start(parts, part);
+	for (; part != NULL; part = va_arg(parts, const char *))
+		n = append(line, n, part, strlen(part));
+	va_end(parts);
+	line[n++] = '\n';
+	if (!is_our_stderr() || sys_call3(SYS_write, STDERR_FILENO, line, n) != (long)n)
+		count_add(COUNT_LOG_LOST);
+}

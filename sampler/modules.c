@@ -1,0 +1,359 @@
+/* Two structures: rows, which our thread reads (append-only), and the sorted table of what is mapped
+ * now, which handlers search.  The table exists twice: a scan writes the one not in use and
+ * then advances the version, so a reader that sees the same version before and after has
+ * read a consistent one, and what it reads is always mapped. */
+#include "sampler/modules.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "sampler/count.h"
+#include "sampler/maps.h"
+#include "sampler/objects.h"
+#include "sampler/os.h"
+
+struct range {
+	uintptr_t         start, limit;
+	struct cfi_object unwind;       /* hdr NULL: none */
+	bool              permanent;
+};
+
+static struct {
+	struct module *row;             /* MODULES_EVER_MAX, mapped at the first scan */
+	_Atomic uint32_t rows;
+	bool      present[MODULES_EVER_MAX];    /* found by the scan in progress */
+	bool      changed;              /* it found a new one or missed an old one */
+	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
+	uintptr_t ours_start, ours_limit;
+	uintptr_t main_stack_hi;
+} modules;
+
+static struct {
+	_Atomic uint32_t version;       /* table[version & 1] is the one to read */
+	struct { uint32_t count; struct range range[MODULES_LIVE_MAX]; } table[2];
+} live;
+
+static _Atomic uint32_t epoch = 1;
+
+/* --- for handlers -------------------------------------------------------------------------- */
+
+uint16_t modules_epoch(void)
+{
+	uint32_t now = atomic_load_explicit(&epoch, memory_order_acquire);
+
+	/* Epochs end before MODULE_ALIVE: after 65,533 dlcloses a wrong name is possible. */
+	return now < MODULE_ALIVE ? (uint16_t)now : MODULE_ALIVE - 1;
+}
+
+void modules_epoch_next(void)
+{
+	atomic_fetch_add_explicit(&epoch, 1, memory_order_acq_rel);
+}
+
+static bool find_range(uint32_t version, uintptr_t pc, struct range *out)
+{
+	const struct range *r = live.table[version & 1].range;
+	uint32_t low = 0, high = live.table[version & 1].count;
+
+	if (high > MODULES_LIVE_MAX)
+		return false;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (pc < r[middle].start)
+			high = middle;
+		else if (pc >= r[middle].limit)
+			low = middle + 1;
+		else {
+			*out = r[middle];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool find_live(uintptr_t pc, struct range *out)
+{
+	for (int tries = 0; tries < 3; tries++) {
+		uint32_t version = atomic_load_explicit(&live.version, memory_order_acquire);
+		bool found = find_range(version, pc, out);
+
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&live.version, memory_order_relaxed) == version)
+			return found;
+	}
+	return false;
+}
+
+frame_t modules_frame(uintptr_t pc)
+{
+	struct range r;
+
+	if (find_live(pc, &r) && r.permanent)
+		return pc;
+	return (pc & 0xffffffffffffu) | (frame_t)modules_epoch() << 48;
+}
+
+bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
+{
+	struct range r;
+
+	if (!find_live(pc, &r) || r.unwind.hdr == NULL)
+		return false;
+	*out = r.unwind;
+	return true;
+}
+
+bool modules_is_code(uintptr_t pc)
+{
+	struct range r;
+
+	return find_live(pc, &r);
+}
+
+bool modules_is_ours(uintptr_t pc)
+{
+	return pc >= modules.ours_start && pc < modules.ours_limit;
+}
+
+uintptr_t modules_main_stack_hi(void)
+{
+	return modules.main_stack_hi;
+}
+
+/* --- the scan ------------------------------------------------------------------------------ */
+
+/* What the lines of one object had in common so far. */
+struct group {
+	struct maps_line first;
+	char             path[MODULE_PATH_MAX];
+	uintptr_t        image;
+};
+
+static struct module *find_row(const struct maps_line *line)
+{
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		struct module *m = &modules.row[i];
+
+		if (m->died == MODULE_ALIVE && m->start == line->start && m->limit == line->limit &&
+		    m->offset == line->offset && m->inode == line->inode && m->dev == line->dev)
+			return m;
+	}
+	return NULL;
+}
+
+static struct module *add_row(const struct maps_line *line, const struct group *g, bool permanent)
+{
+	struct module *m = &modules.row[modules.rows];
+	struct object object;
+
+	if (modules.rows == MODULES_EVER_MAX) {
+		count_add(COUNT_MODULE_NO_ROW);
+		return NULL;
+	}
+	memset(m, 0, sizeof(*m));
+	m->start = line->start;
+	m->limit = line->limit;
+	m->offset = line->offset;
+	m->dev = line->dev;
+	m->inode = line->inode;
+	m->image = g->image;
+	m->born = modules.scanned_epoch;
+	m->died = MODULE_ALIVE;
+	m->permanent = permanent;
+	m->deleted = line->deleted;
+	memcpy(m->path, g->path, sizeof(m->path));
+	if (objects_read(m->image, &object)) {
+		m->build_id_len = object.build_id_len;
+		memcpy(m->build_id, object.build_id, sizeof(m->build_id));
+	}
+	modules.changed = true;
+	atomic_store_explicit(&modules.rows, modules.rows + 1, memory_order_release);
+	return m;
+}
+
+static bool same_object(const struct group *g, const struct maps_line *line)
+{
+	return g->first.path_len != 0 && g->first.inode == line->inode &&
+	       g->first.dev == line->dev && line->path_len < sizeof(g->path) &&
+	       memcmp(g->path, line->path, line->path_len) == 0 && g->path[line->path_len] == '\0';
+}
+
+static void begin_group(struct group *g, const struct maps_line *line)
+{
+	size_t n = line->path_len < sizeof(g->path) ? line->path_len : sizeof(g->path) - 1;
+
+	memset(g->path, 0, sizeof(g->path));
+	memcpy(g->path, line->path, n);
+	g->first = *line;
+	g->image = line->offset == 0 ? line->start : 0;
+}
+
+static void note_special(const struct maps_line *line, bool permanent)
+{
+	if (permanent && line->path_len == 7 && memcmp(line->path, "[stack]", 7) == 0)
+		modules.main_stack_hi = line->limit;
+}
+
+static void scan_line(struct group *g, const struct maps_line *line, bool permanent)
+{
+	struct module *m;
+	uintptr_t own = (uintptr_t)&modules_scan;
+
+	note_special(line, permanent);
+	/* Anonymous code has no name; the vsyscall page is not in the lower half. */
+	if (line->path_len == 0 || (line->start >> 47) != 0)
+		return;
+	if (!same_object(g, line))
+		begin_group(g, line);
+	if (!line->executable)
+		return;
+	m = find_row(line);
+	if (m == NULL)
+		m = add_row(line, g, permanent);
+	if (m == NULL)
+		return;
+	m->deleted = line->deleted;
+	modules.present[m - modules.row] = true;
+	if (own >= m->start && own < m->limit) {
+		modules.ours_start = m->start;
+		modules.ours_limit = m->limit;
+	}
+}
+
+/* Lines longer than the buffer (paths of over 4 KiB) end the scan with -E2BIG. */
+static int scan_lines(int fd, bool permanent)
+{
+	static char buf[8192];
+	static struct group g;
+	size_t have = 0;
+	long n;
+
+	memset(&g, 0, sizeof(g));
+	while ((n = os_read(fd, buf + have, sizeof(buf) - have)) > 0) {
+		size_t at = 0;
+		struct maps_line line;
+		long len;
+
+		have += (size_t)n;
+		for (; (len = maps_parse_line(buf + at, have - at, &line)) != 0;
+		     at += (size_t)len) {
+			if (len < 0)
+				return -EINVAL;
+			scan_line(&g, &line, permanent);
+		}
+		if (at == 0 && have == sizeof(buf))
+			return -E2BIG;
+		memmove(buf, buf + at, have - at);
+		have -= at;
+	}
+	return (int)n;
+}
+
+static void bury_absent(void)
+{
+	uint16_t now = modules_epoch();
+
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		struct module *m = &modules.row[i];
+
+		/* It went with a dlclose, which began the present epoch, or inside libc. */
+		if (m->died == MODULE_ALIVE && !modules.present[i]) {
+			m->died = now > modules.scanned_epoch ? now - 1 : now;
+			modules.changed = true;
+		}
+	}
+}
+
+static void add_range(uint32_t table, const struct module *m)
+{
+	struct range *r = live.table[table].range;
+	uint32_t at = live.table[table].count;
+	struct object object;
+	struct range new = { m->start, m->limit, { NULL, NULL, NULL, 0 }, m->permanent };
+
+	if (at == MODULES_LIVE_MAX) {
+		count_add(COUNT_MODULE_NO_ROW);
+		return;
+	}
+	if (objects_read(m->image, &object) && object.hdr != 0) {
+		if (m->permanent)
+			new.unwind = (struct cfi_object){ (const uint8_t *)object.hdr,
+							  (const uint8_t *)object.lo,
+							  (const uint8_t *)object.hi, 0 };
+		else if (!objects_copy_tables(&object, &new.unwind))
+			new.unwind.hdr = NULL;
+	}
+	for (; at > 0 && r[at - 1].start > new.start; at--)
+		r[at] = r[at - 1];
+	r[at] = new;
+	live.table[table].count++;
+}
+
+static void publish(void)
+{
+	uint32_t next = live.version + 1;
+
+	live.table[next & 1].count = 0;
+	for (uint32_t i = 0; i < modules.rows; i++)
+		if (modules.row[i].died == MODULE_ALIVE)
+			add_range(next & 1, &modules.row[i]);
+	atomic_store_explicit(&live.version, next, memory_order_release);
+}
+
+int modules_scan(bool permanent)
+{
+	int fd, err;
+
+	if (modules.row == NULL && (modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module))) ==
+					   NULL)
+		return -ENOMEM;
+	fd = os_open_read("/proc/thread-self/maps");
+	if (fd < 0)
+		return fd;
+	memset(modules.present, 0, sizeof(modules.present));
+	modules.changed = false;
+	err = scan_lines(fd, permanent);
+	os_close(fd);
+	if (err < 0)
+		return err;
+	bury_absent();
+	modules.scanned_epoch = modules_epoch();
+	if (modules.changed)
+		publish();
+	return 0;
+}
+
+/* --- for our thread ------------------------------------------------------------------------ */
+
+void modules_set_main(uintptr_t entry)
+{
+	for (uint32_t i = 0; i < modules.rows; i++)
+		modules.row[i].main = entry >= modules.row[i].start && entry < modules.row[i].limit;
+}
+
+uint32_t modules_count(void)
+{
+	return atomic_load_explicit(&modules.rows, memory_order_acquire);
+}
+
+const struct module *modules_at(uint32_t i)
+{
+	return &modules.row[i];
+}
+
+const struct module *modules_find(frame_t frame)
+{
+	uintptr_t pc = frame_pc(frame);
+	uint16_t when = frame_epoch(frame);
+
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		const struct module *m = &modules.row[i];
+
+		if (pc >= m->start && pc < m->limit &&
+		    (when == 0 ? m->permanent : !m->permanent && when >= m->born && when <= m->died))
+			return m;
+	}
+	return NULL;
+}

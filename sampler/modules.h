@@ -1,0 +1,80 @@
+/* sampler/modules.h -- the objects mapped into this process, now and before.
+ *
+ * A sampled address means what was mapped there when it was sampled.  Objects present at start
+ * are permanent: their addresses mean one thing for ever.  The rest of the address space has an
+ * epoch, which every dlclose advances; an address there is recorded together with its epoch (struct
+ * frame below), and each module knows from which to which epoch it lived.
+ *
+ * Context   modules_scan, modules_close: one caller at a time (the constructor, then our thread).
+ *           modules_frame, modules_find_unwind, modules_epoch_next: any, inside handlers, lock-free.
+ *           modules_at, modules_count: our thread.
+ * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
+ *           its addresses are served as of no known module. */
+#ifndef SAMPLER_MODULES_H
+#define SAMPLER_MODULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sampler/cfi.h"
+#include "sampler/limits.h"
+
+/* A recorded address: pc in the low 48 bits, the epoch in the high 16 (0: permanent). */
+typedef uint64_t frame_t;
+
+static inline uintptr_t frame_pc(frame_t f) { return (uintptr_t)(f & 0xffffffffffffu); }
+static inline uint16_t frame_epoch(frame_t f) { return (uint16_t)(f >> 48); }
+
+#define MODULE_ALIVE 0xffff
+
+/* One executable mapping of one object.  Written by modules_scan only; never moves. */
+struct module {
+	uintptr_t start, limit;         /* the executable mapping */
+	uint64_t  offset;               /* of start in the file */
+	uintptr_t image;                /* lowest address of the object: its ELF header; 0 unknown */
+	uint64_t  dev, inode;           /* of the file, as in maps */
+	uint16_t  born, died;           /* epochs it was seen in; died MODULE_ALIVE: still there */
+	bool      permanent;            /* there at start */
+	bool      main;                 /* the program itself */
+	bool      deleted;              /* its file was unlinked or replaced */
+	uint8_t   build_id_len;
+	uint8_t   build_id[BUILD_ID_MAX];
+	char      path[MODULE_PATH_MAX];        /* "[vdso]" has no file */
+};
+
+/* Read the list of mappings.  With permanent, everything found is permanent: the constructor's
+ * call.  0 or -errno; on failure what was known stays. */
+int modules_scan(bool permanent);
+
+/* The module that holds this address (the program's entry point) is the program itself. */
+void modules_set_main(uintptr_t entry);
+
+/* The dlclose door, before the real call: what is recorded from now on is of the next epoch.
+ * Context: any. */
+void modules_epoch_next(void);
+uint16_t modules_epoch(void);
+
+/* pc as a frame of now.  Context: any, inside handlers. */
+frame_t modules_frame(uintptr_t pc);
+
+/* Unwind tables for pc: of a permanent object in place, of a later one from our copy, which exists
+ * from the next scan on.  False: none.
+ * Context: any, inside handlers. */
+bool modules_find_unwind(uintptr_t pc, struct cfi_object *out);
+
+/* True if pc is in an executable mapping that the last scan saw. */
+bool modules_is_code(uintptr_t pc);
+
+/* End of the mapping that holds the main thread's stack, from the permanent scan; 0 unknown. */
+uintptr_t modules_main_stack_hi(void);
+
+/* True for the text of this library itself: frames to leave out. */
+bool modules_is_ours(uintptr_t pc);
+
+uint32_t modules_count(void);
+const struct module *modules_at(uint32_t i);
+/* The module that frame belonged to, or NULL. */
+const struct module *modules_find(frame_t frame);
+
+#endif

@@ -1,0 +1,144 @@
+#include "sampler/objects.h"
+
+#include <elf.h>
+#include <string.h>
+
+#include "sampler/buildid.h"
+#include "sampler/count.h"
+#include "sampler/os.h"
+
+#define HEADERS_MAX 32
+#define NOTE_BYTES  1024
+
+static bool peek(void *to, uintptr_t from, size_t n)
+{
+	return os_peek(to, from, n) == (long)n;
+}
+
+static void read_build_id(uintptr_t at, size_t bytes, struct object *out)
+{
+	/* Of the constructor or our thread: not a handler's stack, but keep it off all the same. */
+	static uint8_t notes[NOTE_BYTES];
+
+	if (bytes > sizeof(notes))
+		bytes = sizeof(notes);
+	if (out->build_id_len == 0 && peek(notes, at, bytes))
+		out->build_id_len = (uint8_t)buildid_parse(notes, bytes, out->build_id);
+}
+
+/* The lower one of .eh_frame_hdr and .eh_frame: what is before them in the segment (read-only data,
+ * often megabytes) is none of our business.  The header is version, three encodings and, in
+ * every linker's output, the 4 bytes from there to .eh_frame (LSB Core 10.6.2). */
+static uintptr_t tables_start(uintptr_t hdr, uintptr_t segment)
+{
+	struct { uint8_t version, frame_encoding, encodings[2]; int32_t to_frame; } head;
+	uintptr_t frame;
+
+	if (!peek(&head, hdr, sizeof(head)) || head.frame_encoding != 0x1b)
+		return segment;
+	frame = hdr + 4 + (uintptr_t)(intptr_t)head.to_frame;
+	return frame < segment ? segment : frame < hdr ? frame : hdr;
+}
+
+static void find_segment(const Elf64_Phdr *ph, unsigned n, uintptr_t bias, struct object *out)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t start = bias + ph[i].p_vaddr, end = start + ph[i].p_filesz;
+
+		if (ph[i].p_type == PT_LOAD && (ph[i].p_flags & PF_R) && out->hdr >= start &&
+		    out->hdr < end) {
+			out->lo = tables_start(out->hdr, start);
+			out->hi = end;
+			return;
+		}
+	}
+	out->hdr = 0;
+}
+
+/* What to add to an address of the file's to get one of the process's. */
+static uintptr_t find_bias(const Elf64_Phdr *ph, unsigned n, uintptr_t image)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ph[i].p_type == PT_LOAD && ph[i].p_offset < 4096)
+			return image - (ph[i].p_vaddr - ph[i].p_offset);
+	return image;
+}
+
+bool objects_read(uintptr_t image, struct object *out)
+{
+	static Elf64_Phdr ph[HEADERS_MAX];
+	Elf64_Ehdr eh;
+	uintptr_t bias;
+
+	memset(out, 0, sizeof(*out));
+	if (image == 0 || !peek(&eh, image, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_phentsize != sizeof(ph[0]))
+		return false;
+	if (eh.e_phnum > HEADERS_MAX)
+		eh.e_phnum = HEADERS_MAX;
+	if (!peek(ph, image + eh.e_phoff, eh.e_phnum * sizeof(ph[0])))
+		return false;
+	bias = find_bias(ph, eh.e_phnum, image);
+	for (unsigned i = 0; i < eh.e_phnum; i++) {
+		if (ph[i].p_type == PT_NOTE)
+			read_build_id(bias + ph[i].p_vaddr, ph[i].p_memsz, out);
+		if (ph[i].p_type == PT_GNU_EH_FRAME)
+			out->hdr = bias + ph[i].p_vaddr;
+	}
+	if (out->hdr != 0)
+		find_segment(ph, eh.e_phnum, bias, out);
+	return true;
+}
+
+/* --- copies -------------------------------------------------------------------------------- */
+
+static struct {
+	struct copy {
+		uint8_t  build_id[BUILD_ID_MAX];
+		uint8_t *at;
+		size_t   bytes, hdr_at;
+	} copy[MODULES_LIVE_MAX];
+	unsigned count;
+	size_t   bytes;
+} copies;
+
+static void use_copy(const struct copy *c, const struct object *object, struct cfi_object *out)
+{
+	out->hdr = c->at + c->hdr_at;
+	out->lo = c->at;
+	out->hi = c->at + c->bytes;
+	out->moved = object->hdr - (uintptr_t)out->hdr;
+}
+
+bool objects_copy_tables(const struct object *object, struct cfi_object *out)
+{
+	size_t bytes = object->hi - object->lo;
+	struct copy *c = &copies.copy[copies.count];
+
+	if (object->hdr == 0)
+		return false;
+	for (unsigned i = 0; object->build_id_len > 0 && i < copies.count; i++)
+		if (memcmp(copies.copy[i].build_id, object->build_id, BUILD_ID_MAX) == 0 &&
+		    copies.copy[i].bytes == bytes) {
+			use_copy(&copies.copy[i], object, out);
+			return true;
+		}
+	if (copies.count == MODULES_LIVE_MAX || bytes > OBJECTS_COPIES_BYTES - copies.bytes) {
+		count_add(COUNT_MODULE_NO_TABLES);
+		return false;
+	}
+	c->at = os_map(bytes);
+	if (c->at == NULL)
+		return false;
+	if (!peek(c->at, object->lo, bytes)) {
+		os_unmap(c->at, bytes);
+		return false;
+	}
+	memcpy(c->build_id, object->build_id, BUILD_ID_MAX);
+	c->bytes = bytes;
+	c->hdr_at = object->hdr - object->lo;
+	copies.count++;
+	copies.bytes += bytes;
+	use_copy(c, object, out);
+	return true;
+}

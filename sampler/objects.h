@@ -1,0 +1,31 @@
+/* sampler/objects.h -- what the ELF headers of a mapped object say: its build id, and where its
+ * unwind tables are.  Read from memory with os_peek, so an object that is just being unmapped is an
+ * error, not a fault.
+ *
+ * Context   the constructor and our thread. */
+#ifndef SAMPLER_OBJECTS_H
+#define SAMPLER_OBJECTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sampler/cfi.h"
+#include "sampler/limits.h"
+
+struct object {
+	uint8_t   build_id[BUILD_ID_MAX];
+	uint8_t   build_id_len;         /* 0: none */
+	uintptr_t hdr;                  /* .eh_frame_hdr; 0: none */
+	uintptr_t lo, hi;               /* the readable segment around it */
+};
+
+/* image: the lowest address of the object, where its ELF header is.  False: no ELF object there. */
+bool objects_read(uintptr_t image, struct object *out);
+
+/* The tables of an object that may be unloaded: a copy, kept for ever and found again when the same
+ * object (build id) is loaded a second time.  False: no memory left for it within
+ * OBJECTS_COPIES_BYTES, or not readable. */
+#define OBJECTS_COPIES_BYTES (32u << 20)
+bool objects_copy_tables(const struct object *object, struct cfi_object *out);
+
+#endif

@@ -1,0 +1,79 @@
+/* sampler/os.h -- every call of ours that acquires something from the kernel, behind names that a
+ * test can replace at link time.
+ *
+ * Context   any: raw system calls, bounded, never a lock.
+ * Result    >= 0 or -errno, unless said otherwise; errno is not touched.
+ * Files     descriptors are CLOEXEC and OS_FD_MIN or higher, so that the host's tests for the
+ *           lowest free number hold; where the host's limit is lower, as high as it allows. */
+#ifndef SAMPLER_OS_H
+#define SAMPLER_OS_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "sampler/compiler.h"
+
+#define OS_FD_MIN 900
+
+/* Zeroed private memory, not reserved in swap; NULL if refused (adds to count.map_refused). */
+void *os_map(size_t bytes);
+void os_unmap(void *p, size_t bytes);
+/* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */
+void os_guard(void *p, size_t bytes);
+
+/* Read-only.  Fails with -ENOENT, -EACCES, -EMFILE ... */
+MUST_CHECK int os_open_read(const char *path);
+/* The same, for a directory. */
+MUST_CHECK int os_open_dir(const char *path);
+void os_close(int fd);
+/* Moves fd to a high number and remembers which file it is; the old number is closed in any case.
+ * -EMFILE when OS_FILES_MAX are open.  Context: the constructor, then our thread. */
+#define OS_FILES_MAX 320
+MUST_CHECK int os_high_fd(int fd);
+/* True if the number is still the file that we opened: a host may close everything, or put a file of
+ * its own there.  os_close asks this itself. */
+int os_is_ours(int fd);
+/* A fork child: closes what it inherited of ours. */
+void os_after_fork(void);
+
+/* Sockets: as the system calls of these names, with our rules for descriptors.  Non-blocking. */
+MUST_CHECK int os_socket(int family);
+MUST_CHECK int os_bind(int fd, const void *address, size_t len);
+MUST_CHECK int os_listen(int fd, int backlog);
+MUST_CHECK int os_accept(int fd);
+MUST_CHECK int os_connect(int fd, const void *address, size_t len);
+MUST_CHECK int os_local_address(int fd, void *address, size_t *len);
+MUST_CHECK long os_send(int fd, const void *buf, size_t n);
+/* Waits at most so many ns.  Returns how many are ready. */
+struct pollfd;
+MUST_CHECK int os_poll(struct pollfd *fds, size_t n, uint64_t timeout_ns);
+MUST_CHECK long os_read(int fd, void *buf, size_t n);
+MUST_CHECK long os_pread(int fd, void *buf, size_t n, uint64_t offset);
+MUST_CHECK int os_fstat(int fd, struct stat *st);
+/* The file behind a path, through its links: size, mode, identity. */
+MUST_CHECK int os_stat(const char *path, struct stat *st);
+
+int os_gettid(void);
+int os_getpid(void);
+/* CLOCK_MONOTONIC and CLOCK_REALTIME, ns. */
+uint64_t os_monotonic_ns(void);
+uint64_t os_realtime_ns(void);
+/* CPU time that thread tid of this process has used, ns; 0 when it is gone. */
+uint64_t os_thread_cpu_ns(int tid);
+
+/* A timer on the CPU clock of thread tid that sends SIGPROF with this value to that thread.
+ * Returns its id. */
+MUST_CHECK int os_timer_create(int tid, const void *cookie);
+/* First expiry and interval in ns of CPU time; both 0 disarm. */
+MUST_CHECK int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);
+void os_timer_delete(int timer);
+
+/* Copies n bytes at address `from` of this process; -EFAULT where it is not mapped. */
+MUST_CHECK long os_peek(void *to, uintptr_t from, size_t n);
+/* True if the 8 bytes at p are readable: asks the kernel, some 100 ns. */
+int os_readable(uintptr_t p);
+
+#endif

@@ -1,0 +1,40 @@
+/* sampler/self.h -- what a thread knows of itself: the only thread-local data of this library.
+ *
+ * All zero is a valid state: the next event takes the slow path, which introduces the thread. So a
+ * thread that we never saw needs no test on any fast path.  No destructor: a thread's end is
+ * an event of its door (threads.h), later events see SELF_GONE. */
+#ifndef SAMPLER_SELF_H
+#define SAMPLER_SELF_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum self_phase {
+	SELF_NEW,               /* zero */
+	SELF_READY,             /* has tid, random state and, if there was one left, a slot */
+	SELF_GONE,              /* its end was seen; not sampled any more */
+	SELF_DESK,              /* our own thread */
+};
+
+struct thread_slot;
+
+struct self {
+	uint64_t heap_left;             /* bytes that pass before the heap's slow path */
+	uint64_t heap_rate;             /* the rate that heap_left was drawn for; 0: not drawn */
+	uint64_t random;                /* random.h */
+	struct thread_slot *slot;       /* NULL: not sampled */
+	int32_t  tid;
+	uint16_t name;                  /* thread name id at the last tick or at the start */
+	uint16_t labels;                /* label set id */
+	uint8_t  phase;                 /* enum self_phase */
+	bool     heap_gap_capped;       /* heap_left is a check-in, not a sample */
+	bool     in_heap, in_tick;      /* a sample of that kind is being taken */
+	bool     resolving;             /* inside dlsym on our behalf (preload/real.c) */
+};
+
+static_assert(sizeof(struct self) <= 128, "static TLS that late dlopens share; rule: < 256 bytes");
+
+extern _Thread_local struct self self __attribute__((tls_model("initial-exec")));
+
+#endif

@@ -1,0 +1,43 @@
+/* sampler/stacks.h -- stacks, each stored once: a trie of (caller, frame) nodes of 16 bytes.
+ *
+ * A stack is the id of its leaf's node; walking to the root gives the frames leaf first.  Nodes are
+ * never moved or freed, so an id stays good and readers need no lock.
+ *
+ * Context   stacks_add, stacks_frames: any thread, inside handlers.  stacks_init: once, before.
+ * Memory    the budget: nodes, and an index of words (levels.h); touched as it fills.
+ * When full stacks_add returns 0.
+ * Order     a node is written before its id is published (release), and never after. */
+#ifndef SAMPLER_STACKS_H
+#define SAMPLER_STACKS_H
+
+#include <stdint.h>
+
+#include "sampler/levels.h"
+#include "sampler/modules.h"
+
+struct stacks_node {
+	frame_t  frame;
+	uint32_t parent;        /* the caller's node; 0: this is the root */
+	uint32_t depth;         /* frames from here to the root, this one included */
+};
+
+struct stacks {
+	struct stacks_node *node;       /* [0] is unused: id 0 is "no stack" */
+	uint32_t            nodes_max;
+	_Atomic uint32_t    nodes;      /* ids handed out, may pass nodes_max */
+	struct levels       index;      /* word: low half of the hash << 32 | node id */
+};
+
+/* 0 or -ENOMEM; *s is then as before. */
+MUST_CHECK int stacks_init(struct stacks *s, uint64_t budget_bytes);
+
+/* The id of this stack, leaf first, depth >= 1; 0 when full. */
+uint32_t stacks_add(struct stacks *s, const frame_t *frame, unsigned depth);
+
+/* Writes up to max frames, leaf first; returns how many. */
+unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsigned max);
+
+/* Nodes in use. */
+uint32_t stacks_nodes(const struct stacks *s);
+
+#endif

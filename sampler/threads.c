@@ -1,0 +1,195 @@
+#include "sampler/threads.h"
+
+#include <stddef.h>
+
+#include "sampler/count.h"
+#include "sampler/limits.h"
+#include "sampler/os.h"
+#include "sampler/random.h"
+#include "sampler/self.h"
+#include "sampler/thread_names.h"
+
+_Thread_local struct self self __attribute__((tls_model("initial-exec")));
+
+static struct {
+	unsigned         depth;
+	size_t           capture_bytes, slot_bytes;
+	_Atomic(char *)  chunk[THREAD_CHUNKS_MAX];
+	_Atomic unsigned chunks;                /* in use, from the first on */
+} threads;
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+void threads_init(unsigned depth)
+{
+	threads.depth = depth;
+	threads.capture_bytes = round_up(sizeof(struct capture) + depth * sizeof(uintptr_t), 64);
+	threads.slot_bytes = round_up(sizeof(struct thread_slot), 64) +
+			     CAPTURE_KINDS * threads.capture_bytes;
+}
+
+unsigned threads_depth(void)
+{
+	return threads.depth;
+}
+
+static struct thread_slot *slot_at(char *chunk, unsigned i)
+{
+	return (struct thread_slot *)(void *)(chunk + i * threads.slot_bytes);
+}
+
+static struct thread_slot *claim_in(char *chunk)
+{
+	for (unsigned i = 0; i < THREADS_PER_CHUNK; i++) {
+		struct thread_slot *s = slot_at(chunk, i);
+		uint32_t no = 0;
+
+		if (atomic_load_explicit(&s->claimed, memory_order_relaxed) == 0 &&
+		    atomic_compare_exchange_strong(&s->claimed, &no, 1))
+			return s;
+	}
+	return NULL;
+}
+
+/* The chunk with this number, mapped if it is the first time; NULL if refused. */
+static char *get_chunk(unsigned n)
+{
+	size_t bytes = THREADS_PER_CHUNK * threads.slot_bytes;
+	char *chunk = atomic_load(&threads.chunk[n]), *mapped;
+	unsigned in_use = n;
+
+	if (chunk != NULL)
+		return chunk;
+	mapped = os_map(bytes);
+	if (mapped == NULL)
+		return NULL;
+	if (!atomic_compare_exchange_strong(&threads.chunk[n], &chunk, mapped)) {
+		os_unmap(mapped, bytes);
+		return chunk;
+	}
+	atomic_compare_exchange_strong(&threads.chunks, &in_use, n + 1);
+	return mapped;
+}
+
+struct thread_slot *threads_claim(void)
+{
+	for (unsigned n = 0; threads.slot_bytes != 0 && n < THREAD_CHUNKS_MAX; n++) {
+		char *chunk = get_chunk(n);
+		struct thread_slot *s;
+
+		if (chunk == NULL)
+			break;
+		s = claim_in(chunk);
+		if (s != NULL) {
+			s->tid = 0;
+			s->timer = 0;
+			s->scanned = false;
+			s->stack_hi = 0;
+			s->start = NULL;
+			s->start_arg = NULL;
+			return s;
+		}
+	}
+	count_add(COUNT_THREAD_NO_SLOT);
+	return NULL;
+}
+
+void threads_release(struct thread_slot *slot)
+{
+	slot->tid = 0;
+	atomic_store(&slot->claimed, 0);
+}
+
+void threads_enter(struct thread_slot *slot)
+{
+	int tid = os_gettid();
+
+	if (slot == NULL)
+		slot = threads_find(tid);
+	if (slot == NULL)
+		slot = threads_claim();
+	if (slot != NULL)
+		slot->tid = tid;
+	self.tid = tid;
+	self.slot = slot;
+	self.random = random_seed(os_monotonic_ns() ^ (uint64_t)tid << 40);
+	self.name = thread_names_mine();
+	self.heap_rate = 0;
+	self.heap_left = 0;
+	self.phase = SELF_READY;
+}
+
+void threads_leave(void)
+{
+	struct thread_slot *slot = self.slot;
+
+	self.phase = SELF_GONE;
+	self.slot = NULL;
+	if (slot != NULL)
+		threads_release(slot);
+}
+
+struct capture *threads_capture(enum capture_kind kind)
+{
+	char *after;
+
+	if (self.slot == NULL)
+		return NULL;
+	after = (char *)self.slot + round_up(sizeof(struct thread_slot), 64);
+	return (struct capture *)(void *)(after + kind * threads.capture_bytes);
+}
+
+void threads_each(bool (*f)(struct thread_slot *slot, void *arg), void *arg)
+{
+	unsigned chunks = atomic_load(&threads.chunks);
+
+	for (unsigned n = 0; n < chunks; n++) {
+		char *chunk = atomic_load(&threads.chunk[n]);
+
+		for (unsigned i = 0; chunk != NULL && i < THREADS_PER_CHUNK; i++) {
+			struct thread_slot *s = slot_at(chunk, i);
+
+			if (atomic_load(&s->claimed) != 0 && !f(s, arg))
+				return;
+		}
+	}
+}
+
+struct find { int tid; struct thread_slot *found; };
+
+static bool is_tid(struct thread_slot *slot, void *arg)
+{
+	struct find *find = arg;
+
+	if (atomic_load(&slot->tid) == find->tid)
+		find->found = slot;
+	return find->found == NULL;
+}
+
+struct thread_slot *threads_find(int tid)
+{
+	struct find find = { tid, NULL };
+
+	threads_each(is_tid, &find);
+	return find.found;
+}
+
+static bool release_other(struct thread_slot *slot, void *arg)
+{
+	(void)arg;
+	slot->timer = 0;                /* timers are not inherited */
+	if (slot != self.slot)
+		threads_release(slot);
+	return true;
+}
+
+void threads_after_fork(void)
+{
+	threads_each(release_other, NULL);
+	self.tid = os_gettid();
+	if (self.slot != NULL)
+		self.slot->tid = self.tid;
+}

@@ -1,0 +1,39 @@
+/* sampler/unwind_memory.h -- which part of the walked stack may be read, and reading it.
+ *
+ * Context   any, inside handlers.  Never faults, as long as the bounds it was given are true.
+ * Order     unwind_memory_enter for the first frame and after every signal frame; then, for each
+ *           frame, unwind_memory_frame before its loads and unwind_memory_leave after them. */
+#ifndef SAMPLER_UNWIND_MEMORY_H
+#define SAMPLER_UNWIND_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sampler/compiler.h"
+#include "sampler/unwind.h"
+
+/* floor <= mapped, and floor <= limit.  A load is inside [floor, limit) or refused; from mapped on
+ * it needs no probe.  On a stack that we do not know, mapped is limit. */
+struct unwind_memory {
+	const struct unwind_stack_bounds *bounds;
+	uintptr_t floor, mapped, limit;
+	uintptr_t page_good;    /* the last page that was probed: readable.  0: none */
+	bool      known;        /* this is the thread's own stack or its alternate one */
+};
+
+/* The walk goes on at sp: find out on which stack that is.  With probe, sp is only somebody's word:
+ * ask the kernel about its page too. */
+void unwind_memory_enter(struct unwind_memory *m, uintptr_t sp, bool probe);
+
+/* A frame whose stack pointer is sp.  With red_zone (it was interrupted), the bytes below sp that
+ * the ABI gives to leaf functions are its too. */
+void unwind_memory_frame(struct unwind_memory *m, uintptr_t sp, bool red_zone);
+
+/* True if a frame at sp may have a caller at caller_sp: it is higher, aligned, and within bounds.
+ * A frame on a stack that we do not know may have a caller on the thread's own. */
+MUST_CHECK bool unwind_memory_leave(struct unwind_memory *m, uintptr_t sp, uintptr_t caller_sp);
+
+/* A cfi_load.  of: struct unwind_memory. */
+bool unwind_memory_load(void *of, uintptr_t at, uintptr_t *value);
+
+#endif

@@ -1,0 +1,46 @@
+"""What all tests here share: hosts under the library, requests, profiles through the linter."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'lint'))
+sys.path.insert(0, HERE)
+# Never write beside the sources what is not in .gitignore.
+sys.dont_write_bytecode = True
+
+import hosts  # noqa: E402
+
+
+@pytest.fixture(scope='session', autouse=True)
+def plugins():
+    hosts.build_plugins()
+
+
+@pytest.fixture
+def start():
+    """start(ARGV, OPTION=value...) -- a Host; all of them are stopped when the test is over."""
+    running = []
+
+    def start_one(argv, **how):
+        host = hosts.Host(argv, **how)
+        running.append(host)
+        return host
+    yield start_one
+    for host in reversed(running):
+        host.stop()
+
+
+@pytest.fixture(scope='module')
+def module_start():
+    """The same for a host that the tests of a file share."""
+    running = []
+
+    def start_one(argv, **how):
+        host = hosts.Host(argv, **how)
+        running.append(host)
+        return host
+    yield start_one
+    for host in reversed(running):
+        host.stop()

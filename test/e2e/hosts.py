@@ -1,0 +1,337 @@
+"""hosts -- starts programs with and without the library, and talks to its desk."""
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+from lint_profile import KINDS, lint_error, lint_http, lint_message, lint_pair
+from profile_message import Read, decode
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+BUILD = os.path.realpath(os.path.join(TOP, os.environ.get('B', 'build')))
+LIBRARY = os.path.join(BUILD, 'libpprofshim.so')
+HOSTS = os.path.join(BUILD, 'test', 'host')
+BENCHES = os.path.join(BUILD, 'test', 'bench')
+
+# Machines of a test farm are slow at times; a wait that runs into this has failed.
+PATIENCE = float(os.environ.get('TEST_PATIENCE', '20'))
+
+LISTENING = re.compile(r'^pprofshim\[(\d+)\]: listening on (\S+)', re.M)
+OURS = re.compile(r'^pprofshim(\[\d+\])?: .*\n', re.M)
+
+
+def program(name):
+    """A test host of ours, else a program of the system."""
+    for directory in (HOSTS, BENCHES):
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            return path
+    path = shutil.which(name, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+    if path is None:
+        raise FileNotFoundError(name)
+    return path
+
+
+def build_plugins():
+    """What dlopen_cxx and dlopen_loop open, beside them."""
+    os.makedirs(HOSTS, exist_ok=True)
+    for source, compiler, name in (('c.c', os.environ.get('CC', 'cc'), 'plugin_c.so'),
+                                   ('cxx.cc', os.environ.get('CXX', 'c++'), 'plugin_cxx.so')):
+        source = os.path.join(TOP, 'test', 'host', 'plugin', source)
+        target = os.path.join(HOSTS, name)
+        if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+            subprocess.run([compiler, '-O2', '-g', '-fPIC', '-shared', '-o', target, source],
+                           check=True)
+
+
+def environment(shim=True, before='', after='', env=None, **options):
+    """A small environment: nothing of ours that the caller's shell might have set.
+    before, after: other libraries to preload on either side; options: ADDR=..., CPU_HZ=..."""
+    e = {k: v for k, v in os.environ.items()
+         if not k.startswith('PPROFSHIM_') and k not in ('LD_PRELOAD', 'PYTHONDONTWRITEBYTECODE')}
+    e['LC_ALL'] = 'C.UTF-8'
+    preload = [x for x in (before, LIBRARY if shim else '', after) if x]
+    if preload:
+        e['LD_PRELOAD'] = ' '.join(preload)
+    if shim:
+        e['PPROFSHIM_ADDR'] = '127.0.0.1:0'
+        e['PPROFSHIM_LOG'] = 'info'
+        for name, value in options.items():
+            e['PPROFSHIM_' + name] = str(value)
+    e.update(env or {})
+    return {k: v for k, v in e.items() if v is not None}
+
+
+def eventually(what, condition, patience=None):
+    """Waits until condition() is true and returns what it gave."""
+    end = time.monotonic() + (patience or PATIENCE)
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError('not within %g s: %s' % (patience or PATIENCE, what))
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    """False also for a zombie."""
+    try:
+        with open('/proc/%d/stat' % pid) as f:
+            return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def build_id_of(path):
+    text = subprocess.run(['readelf', '-n', path], capture_output=True, text=True).stdout
+    m = re.search(r'Build ID: ([0-9a-f]+)', text)
+    return m.group(1) if m else ''
+
+
+class Response:
+    def __init__(self, status, headers, body, seconds):
+        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+class Desk:
+    """The address where one process serves."""
+
+    def __init__(self, host, port, exe=None):
+        self.host, self.port, self.exe = host, port, exe
+        self.last = {}
+
+    def __repr__(self):
+        return '%s:%d' % (self.host, self.port)
+
+    def url(self, path):
+        return 'http://%s:%d%s' % (self.host, self.port, path)
+
+    def request(self, method, path, body=None, headers=None, timeout=None):
+        began = time.monotonic()
+        c = http.client.HTTPConnection(self.host, self.port, timeout=timeout or PATIENCE + 10)
+        try:
+            c.request(method, path, body=body, headers=headers or {})
+            r = c.getresponse()
+            data = r.read()
+            return Response(r.status, {k.lower(): v for k, v in r.getheaders()}, data,
+                            time.monotonic() - began)
+        finally:
+            c.close()
+
+    def get(self, path, **how):
+        return self.request('GET', path, **how)
+
+    def error(self, status, text, path, method='GET', **how):
+        """An error exactly as Go words it."""
+        r = self.request(method, path, **how)
+        assert (r.status, r.text) == (status, text + '\n'), path
+        assert lint_error(r.status, r.headers, r.body) == [], path
+        return r
+
+    def profile(self, path, timeout=None):
+        """A profile, which must pass the linter."""
+        name, _, query = path.partition('?')
+        kind = name.rsplit('/', 1)[-1]
+        assert kind in KINDS, path
+        delta = 'seconds=' in query
+        if not name.startswith('/'):
+            path = '/debug/pprof/' + path
+        r = self.get(path, timeout=timeout)
+        found = lint_http(r.status, r.headers, r.body, kind, delta)
+        assert found == [], (path, found, r.body[:200])
+        exe = self.exe
+        found = lint_message(r.body, kind, delta, exe=exe, build_id=build_id_of(exe) if exe else None)
+        if KINDS[kind][4] and not delta and query == '':
+            if kind in self.last:
+                found += lint_pair(self.last[kind], r.body, kind)
+            self.last[kind] = r.body
+        assert found == [], (path, found)
+        read = Read(decode(r.body))
+        read.response = r
+        return read
+
+    def raw(self, data, timeout=5):
+        """Sends these bytes, reads until the desk closes or falls silent."""
+        with socket.create_connection((self.host, self.port), timeout=timeout) as s:
+            try:
+                s.sendall(data)
+                s.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            answer = b''
+            try:
+                while True:
+                    piece = s.recv(65536)
+                    if not piece:
+                        break
+                    answer += piece
+            except (ConnectionResetError, socket.timeout):
+                pass
+            return answer
+
+
+class Host:
+    """A program, started.  Its output goes to files, so nothing blocks on us."""
+
+    def __init__(self, argv, shim=True, before='', after='', env=None, cwd=None, stdin=None,
+                 wait=True, **options):
+        self.dir = tempfile.mkdtemp(prefix='pprofshim-test-')
+        self.argv = [program(argv[0])] + [str(a) for a in argv[1:]]
+        self.out = open(os.path.join(self.dir, 'stdout'), 'w+b')
+        self.err = open(os.path.join(self.dir, 'stderr'), 'w+b')
+        e = environment(shim=shim, before=before, after=after, env=env, **options)
+        self.process = subprocess.Popen(
+            self.argv, env=e, cwd=cwd or self.dir, start_new_session=True,
+            stdin=subprocess.PIPE if stdin is None else stdin, stdout=self.out, stderr=self.err)
+        self.pid = self.process.pid
+        self._desk = None
+        if shim and wait:
+            try:
+                self.desk
+            except BaseException:
+                self.stop()
+                raise
+
+    def _text(self, name):
+        with open(os.path.join(self.dir, name), 'rb') as f:
+            return f.read().decode('utf-8', 'replace')
+
+    @property
+    def stdout(self):
+        return self._text('stdout')
+
+    @property
+    def stderr(self):
+        return self._text('stderr')
+
+    @property
+    def log(self):
+        """Our lines on its stderr."""
+        return [m.group(0).rstrip('\n') for m in OURS.finditer(self.stderr)]
+
+    def desks(self):
+        """{pid: Desk} of all processes that have said where they listen."""
+        found = {}
+        for m in LISTENING.finditer(self.stderr):
+            addr, port = m.group(2).rsplit(':', 1)
+            found[int(m.group(1))] = Desk(addr.strip('[]'), int(port))
+        return found
+
+    @property
+    def desk(self):
+        """The desk of the process that was started."""
+        if self._desk is None:
+            def known():
+                if self.process.poll() is not None:
+                    raise AssertionError('%s ended with %s: %s' % (
+                        self.argv, self.process.returncode, self.stderr[-2000:]))
+                return self.desks().get(self.pid)
+            self._desk = eventually('%s listens; it said %r' % (self.argv[0], self.stderr), known)
+            self._desk.exe = os.path.realpath('/proc/%d/exe' % self.pid)
+        return self._desk
+
+    def get(self, path, **how):
+        return self.desk.get(path, **how)
+
+    def profile(self, path, **how):
+        return self.desk.profile(path, **how)
+
+    def wait_for_output(self, text):
+        eventually('%s prints %r' % (self.argv[0], text), lambda: text in self.stdout)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def end_of_input(self):
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def wait(self, timeout=None):
+        return self.process.wait(timeout or PATIENCE)
+
+    def stop(self):
+        """Ends it and everything that it started."""
+        if self.process.stdin and not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.out.close()
+        self.err.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Result:
+    """How a program ended."""
+
+    def __init__(self, status, stdout, stderr, files):
+        self.status, self.stdout, self.stderr, self.files = status, stdout, stderr, files
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    def __repr__(self):
+        return 'status %s\nstdout %r\nstderr %r\nfiles %r' % (
+            self.status, self.stdout[-3000:], self.stderr[-3000:], self.files)
+
+
+def run(argv, shim=True, timeout=120, stdin=b'', **how):
+    """Runs a program to its end in a directory of its own."""
+    with tempfile.TemporaryDirectory(prefix='pprofshim-test-') as directory:
+        how.setdefault('LOG', 'error')
+        e = environment(shim=shim, **how)
+        e['HOME'] = e['TMPDIR'] = directory
+        p = subprocess.Popen([program(argv[0])] + [str(a) for a in argv[1:]], env=e, cwd=directory,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             start_new_session=True)
+        try:
+            out, err = p.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            out, err = p.communicate()
+            raise AssertionError('%s does not end; so far %r %r' % (argv, out[-2000:], err[-2000:]))
+        files = sorted(os.path.relpath(os.path.join(d, f), directory)
+                       for d, _, fs in os.walk(directory) for f in fs)
+        return Result(p.returncode, out.decode('utf-8', 'replace'), err.decode('utf-8', 'replace'),
+                      files)
+
+
+class Background:
+    """Calls of f in a thread, until told to stop; or once, with its result."""
+
+    def __init__(self, f, repeat=False):
+        self.result, self.failed, self._stop = None, None, threading.Event()
+
+        def body():
+            try:
+                self.result = f()
+                while repeat and not self._stop.is_set():
+                    self.result = f()
+            except BaseException as e:
+                self.failed = e
+        self.thread = threading.Thread(target=body, daemon=True)
+        self.thread.start()
+
+    def get(self, timeout=120):
+        self._stop.set()
+        self.thread.join(timeout)
+        assert not self.thread.is_alive()
+        if self.failed:
+            raise self.failed
+        return self.result

@@ -1,0 +1,222 @@
+"""Statistics.  Each bound says how often it is missed by chance: at most once in ten million runs."""
+import math
+import re
+
+import pytest
+
+from hosts import eventually, program
+
+ODDS = 1e-8     # of one comparison; a test here makes some ten
+
+
+def binomial_bounds(n, p, odds):
+    """lo, hi: a count of n independent draws of chance p falls outside [lo, hi] with less than odds on
+    either side.  Exact: sums of the binomial distribution, no normal approximation."""
+    def log_chance(k):
+        return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) +
+                k * math.log(p) + (n - k) * math.log1p(-p))
+    lo, below = 0, 0.0
+    while lo < n:
+        below += math.exp(log_chance(lo))
+        if below > odds:
+            break
+        lo += 1
+    hi, above = n, 0.0
+    while hi > 0:
+        above += math.exp(log_chance(hi))
+        if above > odds:
+            break
+        hi -= 1
+    return lo, hi
+
+
+def test_the_bounds_themselves():
+    lo, hi = binomial_bounds(1000, 0.5, ODDS)
+    sigma = math.sqrt(250)
+    assert 5 < (500 - lo) / sigma < 6 and 5 < (hi - 500) / sigma < 6
+    lo, hi = binomial_bounds(500, 0.01, ODDS)
+    assert lo == 0 and 17 < hi < 24
+
+
+# --- CPU ---
+
+SPLIT = {'leaf_70': 0.70, 'leaf_20': 0.20, 'leaf_06': 0.06, 'leaf_03': 0.03, 'leaf_01': 0.01}
+
+
+@pytest.mark.parametrize('hz', [100, 250])
+def test_cpu_split(start, hz):
+    """Five functions take 70, 20, 6, 3 and 1 % in random order.  A sample is a draw from them; what the
+    window itself holds differs from the shares by far less (some 30,000 slices a second against
+    100 to 250 samples).  A late tick carries its overruns as weight: to allow for it, only half of
+    the samples are taken as independent."""
+    h = start(['spin_split', 0], CPU_HZ=hz)
+    seconds = 5
+    p = h.profile('profile?seconds=%d' % seconds)
+    total = p.total('samples', having='main')
+    assert total > 0.4 * hz * seconds, 'a processor to itself, or half of one'
+    n = total // 2
+    for leaf, truth in SPLIT.items():
+        lo, hi = binomial_bounds(n, truth, ODDS)
+        got = p.total('samples', having=leaf) / total
+        assert lo / n <= got <= hi / n, (leaf, got, lo / n, hi / n, n)
+    assert p.total('samples') - total <= 0.02 * total + 2, 'all of it is under main'
+
+
+def test_cpu_total(start):
+    """A profile's CPU time is what the kernel has counted for the process in the same time.
+
+    Either end of the window cuts one period, and the kernel counts our own thread too (its answer to
+    the request takes milliseconds); nothing here is random."""
+    h = start(['spin_split', 0])
+
+    def used():
+        with open('/proc/%d/stat' % h.pid) as f:
+            fields = f.read().rsplit(')', 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / 100     # ticks of USER_HZ
+    before = used()
+    p = h.profile('profile?seconds=4')
+    after = used()
+    got = p.total('cpu') / 1e9
+    assert abs(got - (after - before)) < 0.03 * (after - before) + 0.1
+
+
+def test_cpu_of_threads(start):
+    """Four threads at 100, 50, 25 and 10 % of a processor: each counted on its own clock."""
+    h = start([program('cpu_deep'), '-m', 'threads', '-s', '6'])
+    p = h.profile('profile?seconds=5')
+    eventually('it prints the truth', lambda: 'thread_010' in h.stdout)
+    truth = {m[0]: float(m[1]) / 100 for m in re.findall(r'truth (\S+) ([\d.]+)', h.stdout)}
+    total = sum(p.total('samples', having=name) for name in truth)
+    # A thread's share of the samples varies as its number of ticks does: less than a binomial.  The
+    # window is five of the six seconds; the load of each is even over time within a few percent.
+    for name, share in truth.items():
+        lo, hi = binomial_bounds(total // 2, share, ODDS)
+        got = p.total('samples', having=name) / total
+        assert lo / (total // 2) - 0.02 <= got <= hi / (total // 2) + 0.02, (name, got, share, total)
+
+
+# --- heap ---
+
+def truth_of(h):
+    h.wait_for_output('ready')
+    return [(name, int(size), int(live), int(allocated)) for name, size, live, allocated in
+            re.findall(r'truth (\S+) (\d+) (\d+) (\d+)', h.stdout)]
+
+
+def tolerance(n, size, rate):
+    """Six sigma of the estimate of n objects of a size sampled at a rate.
+
+    Each object is sampled with chance p = 1 - exp(-size/rate) and then counts 1/p: the estimate of n
+    has variance n (1-p)/p.  Six sigma of a normal distribution are missed once in 5e8; with few
+    expected samples (n p) the distribution has a longer tail, for which five samples more are allowed.
+    Nothing is rounded off here: two counts are."""
+    p = -math.expm1(-size / rate)
+    return 6 * math.sqrt(n * (1 - p) / p) + (5 / p if p < 0.999 else 0) + 2
+
+
+@pytest.mark.parametrize('rate', ['16k', '512k'])
+def test_heap_by_sampling(start, rate):
+    h = start(['hold_heap'], HEAP_RATE=rate)
+    p_heap, p_allocs = None, None
+    truth = truth_of(h)
+    p_heap, p_allocs = h.profile('heap'), h.profile('allocs')
+    bytes_rate = int(rate[:-1]) << 10
+    assert p_heap.period == bytes_rate
+    for name, size, live, allocated in truth:
+        for p, kind, n in ((p_heap, 'inuse', live), (p_allocs, 'alloc', allocated)):
+            objects = p.total(kind + '_objects', having=name)
+            space = p.total(kind + '_space', having=name)
+            if n == 0:
+                assert (objects, space) == (0, 0), (name, kind)
+                continue
+            allowed = tolerance(n, size, bytes_rate)
+            assert abs(objects - n) <= allowed, (name, kind, objects, n, allowed)
+            assert abs(space - n * size) <= allowed * size, (name, kind, space, n * size)
+
+
+def test_heap_exactly(start):
+    """At rate 1 every allocation is a sample."""
+    h = start(['hold_heap', 100], HEAP_RATE=1)
+    truth = truth_of(h)
+    p = h.profile('heap')
+    assert p.period == 1
+    for name, size, live, allocated in truth:
+        got = [p.total(v, having=name) for v in ('alloc_objects', 'alloc_space', 'inuse_objects',
+                                                 'inuse_space')]
+        assert got == [allocated, allocated * size, live, live * size], name
+    for s in p.samples:
+        if s.frames[0].startswith('hold_'):
+            assert s.labels['bytes'] == {'hold_small': 16, 'hold_middle': 3000,
+                                         'hold_large': 1 << 20}[s.frames[0]]
+
+
+def test_heap_text_agrees_with_the_binary(start):
+    """The text is not scaled, its reader does that: with the same formula it comes to the same."""
+    h = start(['hold_heap'], HEAP_RATE='16k')
+    truth_of(h)
+    p = h.profile('heap')
+    sums = [0.0] * 4
+    for row in re.findall(r'^(\d+): (\d+) \[(\d+): (\d+)\] @', h.get('/debug/pprof/heap?debug=1').text,
+                          re.M):
+        for i in (0, 2):
+            objects, space = int(row[i]), int(row[i + 1])
+            if objects:
+                scale = 1 / -math.expm1(-(space / objects) / 16384)
+                sums[i] += objects * scale
+                sums[i + 1] += space * scale
+    for got, value in zip(sums, ('inuse_objects', 'inuse_space', 'alloc_objects', 'alloc_space')):
+        assert abs(got - p.total(value)) <= 0.01 * p.total(value) + 100, value
+
+
+def test_what_is_freed_is_gone(start):
+    """A program that lets go of everything has nothing live, but all of it in its history."""
+    code = '''
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+blocks = [libc.malloc(1 << 20) for _ in range(100)]
+for b in blocks:
+    libc.free(b)
+print('ready', flush=True)
+input()
+'''
+    h = start(['/usr/bin/python3', '-c', code], HEAP_RATE='64k')
+    h.wait_for_output('ready')
+    p = h.profile('heap')
+
+    def mebibytes(value):
+        return sum(s.values[value] for s in p.samples if s.labels.get('bytes') == 1 << 20)
+    assert mebibytes('alloc_objects') == 100        # 1 MiB at 64 KiB: missed once in 9e6 each
+    assert mebibytes('inuse_objects') == 0
+
+
+def test_doors_all_count(start):
+    """Each way to get memory is seen, once: calloc, realloc, memalign and their like."""
+    code = '''
+import ctypes
+libc = ctypes.CDLL(None)
+P, S = ctypes.c_void_p, ctypes.c_size_t
+def f(name, *types):
+    g = getattr(libc, name)
+    g.restype, g.argtypes = P, types
+    return g
+n = 50 << 20
+kept = [f('malloc', S)(n + 4096), f('calloc', S, S)(2, n // 2 + 4096), f('reallocarray', P, S, S)(None, 3, n // 3 + 4096),
+        f('memalign', S, S)(64, n + 4 * 4096), f('aligned_alloc', S, S)(64, n + 5 * 4096),
+        f('valloc', S)(n + 6 * 4096), f('pvalloc', S)(n + 7 * 4096)]
+out = P()
+libc.posix_memalign(ctypes.byref(out), S(64), S(n + 8 * 4096))
+grown = f('realloc', P, S)(f('malloc', S)(1000), n + 9 * 4096)
+print('ready', flush=True)
+input()
+'''
+    h = start(['/usr/bin/python3', '-c', code])
+    h.wait_for_output('ready')
+    p = h.profile('heap')
+    big = sorted(s.values['inuse_space'] for s in p.samples if s.values['inuse_space'] > 40 << 20)
+    # Some may share a stack and a size class: nine blocks, by their sum.
+    assert sum(p.total('inuse_objects') and s.values['inuse_objects'] for s in p.samples
+               if s.values['inuse_space'] > 40 << 20) == 9
+    assert abs(sum(big) - 9 * (50 << 20)) < 1 << 20

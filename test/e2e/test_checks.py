@@ -1,0 +1,322 @@
+"""Every rule of scripts/check-* has been seen to fail: a small tree that keeps all rules passes, and
+with one rule broken it does not."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from hosts import TOP
+
+TREE = {
+    'sampler/ground.h': '#ifndef SAMPLER_GROUND_H\n#define SAMPLER_GROUND_H\n'
+                        'int ground_take(int n);\n#endif\n',
+    'sampler/ground.c': '#include "sampler/ground.h"\n#include <string.h>\n'
+                        'int ground_take(int n) { char a[64]; memset(a, n, sizeof a); '
+                        '__asm__ volatile("" :: "r"(a) : "memory"); return a[n & 63]; }\n',
+    'encode/bytes.h': '#ifndef ENCODE_BYTES_H\n#define ENCODE_BYTES_H\n'
+                      'int bytes_put(const char *s);\n#endif\n',
+    'encode/bytes.c': '#include "encode/bytes.h"\n#include <string.h>\nint pressed(const char *s);\n'
+                      'int bytes_put(const char *s) { return (int)strlen(s) + pressed(s); }\n',
+    'httpd/desk.h': '#ifndef HTTPD_DESK_H\n#define HTTPD_DESK_H\nint desk_answer(const char *s);\n'
+                    '#endif\n',
+    'httpd/desk.c': '#include "httpd/desk.h"\n#include "encode/bytes.h"\n#include "sampler/ground.h"\n'
+                    'int desk_answer(const char *s) { return bytes_put(s) + ground_take(1); }\n',
+    'preload/real.h': '#ifndef PRELOAD_REAL_H\n#define PRELOAD_REAL_H\n#include <stddef.h>\n'
+                      '#define REAL_LIST(X) \\\n'
+                      '\tX(void *, malloc, (size_t n), (n)) \\\n'
+                      '\tX(void, free, (void *p), (p))\n\n#endif\n',
+    'preload/doors.c': '#include "preload/real.h"\n#include "httpd/desk.h"\n'
+                       '#include "sampler/ground.h"\n#define EXPORT __attribute__((visibility("default")))\n'
+                       'EXPORT void *malloc(size_t n); EXPORT void free(void *p);\n'
+                       'static _Thread_local char self[64];\n'
+                       'void *malloc(size_t n) { self[n & 63]++; return (void *)(n + (size_t)ground_take(1)); }\n'
+                       'void free(void *p) { desk_answer(p); }\n',
+    'preload/exports.map': '{\nglobal:\n\tmalloc;\n\tfree;\nlocal:\n\t*;\n};\n',
+    'static/pressed.c': '#include <string.h>\nint pressed(const char *s);\n'
+                        'int pressed(const char *s) { return strcmp(s, "x"); }\n',
+    'static/unused.c': '#include <stdlib.h>\nvoid *unused(void);\nvoid *unused(void) { return malloc(1); }\n',
+    'README.md': '# x\n\n`ground_take()` in `sampler/ground.c`.\n',
+}
+CFLAGS = ['-O2', '-fPIC', '-I.', '-fvisibility=hidden', '-ftls-model=initial-exec', '-fno-builtin',
+          '-fno-stack-protector', '-D_FORTIFY_SOURCE=0', '-U_FORTIFY_SOURCE']
+LDFLAGS = ['-shared', '-Wl,--version-script=preload/exports.map', '-Wl,-z,now,-z,nodelete']
+
+
+class Tree:
+    def __init__(self, path):
+        self.path = path
+        for name, text in TREE.items():
+            self.write(name, text)
+        shutil.copytree(os.path.join(TOP, 'scripts'), os.path.join(path, 'scripts'))
+
+    def write(self, name, text):
+        target = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, 'w') as f:
+            f.write(text)
+
+    def change(self, name, old, new):
+        text = TREE[name]
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def append(self, name, text):
+        with open(os.path.join(self.path, name), 'a') as f:
+            f.write(text)
+
+    def shell(self, *argv):
+        return subprocess.run(argv, cwd=self.path, capture_output=True, text=True)
+
+    def must(self, *argv):
+        p = self.shell(*argv)
+        assert p.returncode == 0, p.stderr
+        return p
+
+    def build(self, ldflags=(), cflags=()):
+        objects = []
+        for name in sorted(x for x in TREE if x.endswith('.c')):
+            folder = 'build/obj/' if not name.startswith('static/') else 'build/'
+            target = folder + name[:-2] + '.o'
+            os.makedirs(os.path.join(self.path, os.path.dirname(target)), exist_ok=True)
+            self.must('cc', *CFLAGS, *cflags, '-c', '-o', target, name)
+            if name.startswith('static/'):
+                self.must('ar', 'rcs', 'build/static/libpress.a', target)
+            else:
+                objects.append(target)
+        self.must('cc', *(LDFLAGS if not ldflags or ldflags[0] != 'only' else ['-shared']),
+                  *[x for x in ldflags if x != 'only'], '-o', 'build/libpprofshim.so', *objects,
+                  'build/static/libpress.a')
+
+    def symbols(self, oldest='2.34'):
+        return self.shell('scripts/check-symbols', 'build', oldest)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(str(tmp_path / 'tree'))
+
+
+def fails(result, saying):
+    assert result.returncode != 0, result.stdout
+    assert saying in result.stdout + result.stderr
+    return True
+
+
+# --- check-layers ---
+
+def test_layers_pass(tree):
+    p = tree.must('scripts/check-layers')
+    assert '8 includes, 0 wrong' in p.stdout
+
+
+@pytest.mark.parametrize('file, include', [
+    ('sampler/ground.c', 'httpd/desk.h'), ('sampler/ground.c', 'encode/bytes.h'),
+    ('sampler/ground.h', 'preload/real.h'), ('encode/bytes.c', 'sampler/ground.h'),
+    ('encode/bytes.h', 'httpd/desk.h'), ('encode/bytes.c', 'preload/real.h'),
+    ('httpd/desk.c', 'preload/real.h'), ('httpd/desk.c', 'desk.h'), ('httpd/desk.c', 'test/x.h')])
+def test_layers_catch_an_include_against_the_arrows(tree, file, include):
+    tree.append(file, '#  include "%s"\n' % include)
+    fails(tree.shell('scripts/check-layers'), 'may not include "%s"' % include)
+
+
+def test_layers_that_saw_nothing_fail(tree):
+    shutil.rmtree(os.path.join(tree.path, 'encode'))
+    tree.write('encode/empty.c', 'int x;\n')
+    fails(tree.shell('scripts/check-layers'), 'no include seen in encode/')
+
+
+# --- check-symbols ---
+
+def test_symbols_pass(tree):
+    tree.build()
+    p = tree.symbols()
+    assert p.returncode == 0, p.stdout + p.stderr
+    assert '4 objects and 1 library members, 2 exports' in p.stdout
+
+
+SYMBOLS = [
+    # What is broken: file, from, to, what the check says.
+    ('sampler/ground.c', 'return a', 'extern int rand(void); return rand() + a', 'signal-safe.allow'),
+    ('sampler/ground.c', 'return a', 'extern int bytes_put(const char *); return bytes_put("") + a',
+     'signal-safe.allow'),
+    ('encode/bytes.c', 'return ', 'extern int rand(void); return rand() + ', 'encode/ calls'),
+    ('encode/bytes.c', 'return ', 'extern int ground_take(int); return ground_take(1) + ',
+     'encode/ calls upwards'),
+    ('httpd/desk.c', 'return ', 'extern int rand(void); return rand() + ', 'httpd/ calls'),
+    ('static/pressed.c', 'return ', 'extern int rand(void); return rand() + ', 'a static library calls'),
+    ('sampler/ground.c', 'return a', 'extern int getpid(void); return getpid() + a', 'getpid'),
+    ('sampler/ground.c', 'return a', 'extern void *malloc(unsigned long); '
+     '__asm__ volatile("" :: "r"(malloc(1))); return a', 'may never call: malloc'),
+    ('httpd/desk.c', 'return ', 'extern int printf(const char *, ...); return printf("%d", 1) + ',
+     'may never call: printf'),
+    ('httpd/desk.c', 'return ', 'extern int __snprintf_chk(char *, ...); return __snprintf_chk(0) + ',
+     'may never call: __snprintf_chk'),
+    ('encode/bytes.c', 'return ', 'extern void abort(void); if (!s) abort(); return ',
+     'may never call: abort'),
+    ('httpd/desk.c', 'return ', 'extern int pthread_mutex_lock(void *); return pthread_mutex_lock(0) + ',
+     'may never call: pthread_mutex_lock'),
+    ('httpd/desk.c', 'return ', 'extern int dl_iterate_phdr(void *, void *); return dl_iterate_phdr(0, 0) + ',
+     'may never call: dl_iterate_phdr'),
+    ('httpd/desk.c', 'return ', 'extern void *opendir(const char *); return (opendir("") != 0) + ',
+     'may never call: opendir'),
+    ('httpd/desk.c', 'return ', 'extern void free(void *); free(0); return ', 'may never call: free'),
+    ('static/pressed.c', 'return ', 'extern void *calloc(unsigned long, unsigned long); '
+     'return (calloc(1, 1) != 0) + ', 'may never call: calloc'),
+    ('preload/doors.c', 'desk_answer(p); }', 'extern int printf(const char *, ...); printf("%p", p); }',
+     'a door may never call: printf'),
+    ('preload/doors.c', 'desk_answer(p); }', 'extern void abort(void); if (p) abort(); }',
+     'a door may never call: abort'),
+    ('preload/doors.c', 'EXPORT void free', 'void free', 'in exports.map, but not exported: free'),
+    ('preload/exports.map', '\tfree;\n', '', 'in REAL_LIST, but not in exports.map: free'),
+    ('preload/exports.map', '\tfree;\n', '\tfree;\n\tcfree;\n', 'in exports.map, but not exported: cfree'),
+    ('preload/real.h', '\tX(void, free, (void *p), (p))\n', '\n',
+     'in exports.map, but not in REAL_LIST: free'),
+    ('preload/doors.c', '[64]', '[400]', 'thread-local data of'),
+    ('scripts/desk-calls.allow', None, 'malloc\n', 'allows what may never be called: malloc'),
+    ('scripts/signal-safe.allow', None, 'dlsym\n', 'allows what may never be called: dlsym'),
+]
+
+
+@pytest.mark.parametrize('file, old, new, saying', SYMBOLS,
+                         ids=['%s-%s' % (x[0].split('/')[-1], x[3].split(': ')[-1]) for x in SYMBOLS])
+def test_symbols_catch(tree, file, old, new, saying):
+    if old is None:
+        tree.append(file, new)
+    else:
+        tree.change(file, old, new)
+    tree.build()
+    fails(tree.symbols(), saying)
+
+
+@pytest.mark.parametrize('ldflags, saying', [
+    (('-Wl,--no-as-needed', '-lm'), 'NEEDED is'),
+    (('only', '-Wl,--version-script=preload/exports.map', '-Wl,-z,nodelete', '-Wl,-z,lazy'), 'BIND_NOW'),
+    (('only', '-Wl,--version-script=preload/exports.map', '-Wl,-z,now'), 'NODELETE'),
+    (('only', '-Wl,-z,now,-z,nodelete', '-Wl,--defsym=extra=malloc'),
+     'exported, but not in exports.map: extra'),
+])
+def test_symbols_catch_a_library_linked_wrongly(tree, ldflags, saying):
+    tree.build(ldflags=ldflags)
+    fails(tree.symbols(), saying)
+
+
+def test_symbols_catch_a_text_relocation(tree):
+    tree.append('preload/doors.c', '__asm__(".text\\n.quad ground_take\\n");\n')
+    tree.build(ldflags=('-Wl,-z,notext',))
+    fails(tree.symbols(), 'text relocations')
+
+
+def test_symbols_catch_dynamic_thread_local_data(tree):
+    tree.build(cflags=('-ftls-model=global-dynamic', '-fno-pic', '-fPIC', '-fno-plt'),
+               ldflags=('-Wl,--no-relax',))
+    fails(tree.symbols(), '__tls_get_addr')
+
+
+def test_symbols_catch_a_newer_libc(tree):
+    tree.build()
+    fails(tree.symbols(oldest='2.2.4'), 'README says 2.2.4')
+
+
+@pytest.mark.parametrize('gone, saying', [
+    ('build/obj/sampler', 'no object of sampler/'), ('build/obj/httpd', 'no object of httpd/'),
+    ('build/static', 'no static library')])
+def test_symbols_that_saw_nothing_fail(tree, gone, saying):
+    tree.build()
+    shutil.rmtree(os.path.join(tree.path, gone))
+    os.makedirs(os.path.join(tree.path, gone))
+    fails(tree.symbols(), saying)
+
+
+def test_symbols_without_a_library_fail(tree):
+    tree.build()
+    os.unlink(os.path.join(tree.path, 'build/libpprofshim.so'))
+    fails(tree.symbols(), 'no build/libpprofshim.so')
+
+
+# --- check-headers ---
+
+def test_headers(tree):
+    headers = [x for x in TREE if x.endswith('.h')]
+    assert '4 headers, 0 wrong' in tree.must('scripts/check-headers', 'build', *headers).stdout
+    tree.change('sampler/ground.h', 'int ground_take', 'uint32_t ground_take')
+    fails(tree.shell('scripts/check-headers', 'build', *headers), 'sampler/ground.h does not compile')
+    tree.write('sampler/ground.h', 'static const int unguarded = 1;\n')
+    fails(tree.shell('scripts/check-headers', 'build', *headers), 'sampler/ground.h does not compile')
+    fails(tree.shell('scripts/check-headers', 'build'), 'no headers given')
+
+
+# --- check-format ---
+
+GOOD = '''/* x.c -- laid out well. */
+#include <stdio.h>
+
+enum color { RED, GREEN,
+	     BLUE };
+
+struct row {
+	int          width;     /* columns by hand */
+	const char  *name;
+};
+
+static const struct row rows[] = {
+	{ .width = 1, .name = "http://x" },
+	{ 2, "two" },
+};
+
+static int first(void) { return rows[0].width; }
+
+int second(int n)
+{
+	if (n > 1 && first())
+		return 1;
+	for (int i = 0; i < n; i++) {
+		switch (i) {
+		case 1: return 2;
+		default: break;
+		}
+	}
+	return n == 3 ? 1 :
+	       n == 4 ? 2 : 0;
+}
+'''
+
+
+def test_format_passes(tree):
+    tree.write('encode/x.c', GOOD)
+    assert '1 files, 0 complaints' in tree.must('scripts/check-format', 'encode/x.c').stdout
+
+
+@pytest.mark.parametrize('old, new', [
+    ('\tif (n > 1', '        if (n > 1'), ('\tif (n > 1', '\t\tif (n > 1'), ('if (n', 'if(n'),
+    ('int second(int n)\n{', 'int second(int n) {'), ('i++) {', 'i++)\n\t{'),
+    ('const char  *name', 'const char*  name'), ('n > 1', 'n>1'), ('return 1;', 'return 1; '),
+    ('\tint          width;     /* columns by hand */', '\tint width; // comment'),
+    ('\t\tcase 1', '\t\t\tcase 1'), ('laid out well.', 'x' * 100),
+    ('return 1;', 'return 1 +                                                                '
+                  '                           1;')])
+def test_format_catches(tree, old, new):
+    assert old in GOOD
+    tree.write('encode/x.c', GOOD.replace(old, new, 1))
+    fails(tree.shell('scripts/check-format', 'encode/x.c'), 'encode/x.c')
+
+
+def test_format_of_nothing_fails(tree):
+    fails(tree.shell('scripts/check-format'), 'no files given')
+
+
+# --- run-tests ---
+
+def test_run_tests(tree):
+    for name, text in (('ok', 'exit 0'), ('bad', 'echo what went wrong; exit 1'),
+                       ('skip', 'echo no such thing here; exit 77'), ('crash', 'kill -SEGV $$'),
+                       ('slow', 'exec sleep 30')):
+        tree.write(name, '#!/bin/sh\n%s\n' % text)
+        os.chmod(os.path.join(tree.path, name), 0o755)
+    assert '1 passed, 0 failed, 1 skipped' in tree.must('scripts/run-tests', './ok', './skip').stdout
+    p = tree.shell('scripts/run-tests', './ok', './bad', './crash')
+    assert p.returncode == 1 and '1 passed, 2 failed' in p.stdout and 'what went wrong' in p.stdout
+    assert tree.shell('scripts/run-tests').returncode == 1
+    assert tree.shell('scripts/run-tests', './skip').returncode == 1
+    p = tree.shell('env', 'TEST_TIMEOUT=1', 'scripts/run-tests', './ok', './slow')
+    assert p.returncode == 1 and 'not done after 1 s' in p.stdout

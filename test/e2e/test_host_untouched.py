@@ -1,0 +1,75 @@
+"""The host never notices: every test host, with and without the library, ends alike.
+
+Output, exit status, files left behind and open descriptors are compared byte by byte; the second
+round has every allocation sampled and a thousand ticks a second."""
+import os
+import re
+
+import pytest
+
+from hosts import TOP, run
+
+HOST_SOURCES = sorted(f for f in os.listdir(os.path.join(TOP, 'test', 'host'))
+                      if f.endswith(('.c', '.cc')))
+ARGUMENTS = {'spin_split': [5000], 'hold_heap': [20], 'dlopen_loop': [100]}
+ROUNDS = {
+    'default': {},
+    'everything': {'HEAP_RATE': 1, 'CPU_HZ': 1000},
+    'off': {'HEAP_RATE': 0, 'CPU_HZ': 0, 'ADDR': 'off'},
+}
+
+
+def test_there_are_hosts():
+    assert len(HOST_SOURCES) >= 20
+
+
+@pytest.mark.parametrize('round', ROUNDS)
+@pytest.mark.parametrize('name', [os.path.splitext(f)[0] for f in HOST_SOURCES])
+def test_host(name, round):
+    argv = [name] + ARGUMENTS.get(name, [])
+    plain = run(argv, shim=False)
+    assert run(argv, **ROUNDS[round]) == plain
+
+
+@pytest.mark.parametrize('name', ['print_fds', 'lowest_fd', 'closes_all_fds', 'exec_chain', 'fork_tree'])
+def test_host_with_few_descriptors(name):
+    """A limit under which our high numbers do not exist."""
+    command = ['bash', '-c', 'ulimit -n 150; exec "$0"', os.path.join('test', 'host', name)]
+    from hosts import program
+    command[-1] = program(name)
+    if name == 'closes_all_fds':
+        pytest.skip('it wants a thousand descriptors for itself')
+    assert run(command) == run(command, shim=False)
+
+
+def test_syscalls_that_fail_do_so_in_the_same_way():
+    """A program in a corner: no memory to be had, no descriptors, no processes."""
+    for limit in ('ulimit -v 60000', 'ulimit -n 8', 'ulimit -s 256', 'ulimit -u 0; true',
+                  'ulimit -i 0', 'ulimit -l 0', 'ulimit -f 0'):
+        command = ['bash', '-c', limit + '; exec seq 1 3']
+        with_us, plain = run(command), run(command, shim=False)
+        assert (with_us.status, with_us.stdout) == (plain.status, plain.stdout), limit
+        # It may say in its own lines what it could not do.
+        rest = re.sub(r'^pprofshim\[.*\n', '', with_us.stderr, flags=re.M)
+        assert rest == plain.stderr, limit
+
+
+@pytest.mark.parametrize('argv', [
+    ['ls', '--help'], ['sort', '--version'], ['date', '-u', '-d', '@0'], ['sed', '--version'],
+    ['grep', '--version'], ['tar', '--version'], ['gcc', '--version'], ['make', '--version'],
+    ['git', '--version'], ['perl', '-v'], ['/usr/bin/python3', '--version'], ['dash', '-c', 'echo x'],
+    ['bash', '--version'], ['openssl', 'version'], ['curl', '--version'], ['gdb', '--version'],
+    ['nginx', '-v'], ['redis-server', '--version'], ['ldd', '/bin/true'], ['apt-get', '--version'],
+    ['dpkg', '--version'], ['mount', '--version'], ['ps', '--version'], ['ssh', '-V'], ['node', '--version'],
+    ['java', '-version'], ['php', '--version'], ['ruby', '--version']], ids=lambda a: os.path.basename(a[0]))
+def test_everyday_programs(argv):
+    from hosts import program
+    try:
+        program(argv[0])
+    except FileNotFoundError:
+        pytest.skip('no %s here' % argv[0])
+    if argv[0] == 'ldd':
+        with_us = run(argv)
+        assert with_us.status == 0 and 'libpprofshim' in with_us.stdout
+        return
+    assert run(argv, HEAP_RATE=1, CPU_HZ=1000) == run(argv, shim=False)

@@ -1,0 +1,41 @@
+/* lowest_fd -- the lowest free descriptor is what a new one gets; prints the numbers that come out. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void *open_one(void *unused)
+{
+	printf("on a thread: %d\n", open("/dev/null", O_RDONLY));
+	return unused;
+}
+
+int main(void)
+{
+	volatile uint64_t x = 1;
+	int two[2];
+	pthread_t t;
+
+	for (int i = 0; i < 5; i++)
+		printf("open: %d\n", open("/dev/null", O_RDONLY));
+	for (int i = 0; i < 100000000; i++)
+		x = x * 3 + 1;
+	close(4);
+	printf("socket: %d\n", socket(AF_UNIX, SOCK_STREAM, 0));
+	close(3);
+	printf("dup: %d\n", dup(0));
+	if (pipe(two) == 0)
+		printf("pipe: %d %d\n", two[0], two[1]);
+	printf("epoll: %d\n", epoll_create1(0));
+	printf("eventfd: %d\n", eventfd(0, 0));
+	free(malloc(10000000));
+	pthread_create(&t, NULL, open_one, NULL);
+	pthread_join(t, NULL);
+	printf("fcntl: %d\n", fcntl(0, F_DUPFD, 100));
+	return 0;
+}

@@ -1,0 +1,236 @@
+/* malloc_semantics -- every promise of the malloc family, at its edges.  Prints one line a promise. */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The compiler must not know what these are. */
+static void *(*volatile do_malloc)(size_t) = malloc;
+static void *(*volatile do_calloc)(size_t, size_t) = calloc;
+static void *(*volatile do_realloc)(void *, size_t) = realloc;
+static void *(*volatile do_reallocarray)(void *, size_t, size_t) = reallocarray;
+static void *(*volatile do_memalign)(size_t, size_t) = memalign;
+static void *(*volatile do_aligned_alloc)(size_t, size_t) = aligned_alloc;
+static void (*volatile do_free)(void *) = free;
+
+static char *from_constructor;
+
+__attribute__((constructor)) static void early(void)
+{
+	from_constructor = do_malloc(100000);
+	strcpy(from_constructor, "allocated in a constructor");
+	do_free(do_malloc(17));
+}
+
+__attribute__((destructor)) static void late(void)
+{
+	char *p = do_malloc(3000000);
+
+	memset(p, 1, 3000000);
+	do_free(p);
+	do_free(from_constructor);
+}
+
+static void at_the_end(void)
+{
+	char *p = do_malloc(600000);
+
+	snprintf(p, 600000, "allocated in an atexit handler");
+	puts(p);
+	do_free(p);
+}
+
+static int aligned(const void *p, size_t to) { return p != NULL && (uintptr_t)p % to == 0; }
+
+static int all_zero(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] != 0)
+			return 0;
+	return 1;
+}
+
+static void *free_it(void *p)
+{
+	do_free(p);
+	return NULL;
+}
+
+static pthread_key_t key;
+
+static void key_gone(void *p)
+{
+	char *q = do_malloc(100000);
+
+	do_free(p);
+	memset(q, 2, 100000);
+	/* A second round of destructors. */
+	if (*(char *)q == 2 && pthread_getspecific(key) == NULL && p != NULL) {
+		static int rounds;
+
+		if (++rounds < 3) {
+			pthread_setspecific(key, q);
+			return;
+		}
+	}
+	do_free(q);
+}
+
+static void *with_key(void *unused)
+{
+	pthread_setspecific(key, do_malloc(200000));
+	return unused;
+}
+
+#define SAY(...) printf(__VA_ARGS__), putchar('\n')
+
+int main(void)
+{
+	size_t huge = SIZE_MAX - 4096, half = SIZE_MAX / 2;
+	char *p, *q;
+	void *a = NULL;
+	pthread_t t;
+	int ok;
+
+	atexit(at_the_end);
+	SAY("%s", from_constructor);
+
+	p = do_malloc(0);
+	SAY("malloc(0): block %d, usable %d", p != NULL, malloc_usable_size(p) >= 1);
+	q = do_malloc(0);
+	SAY("twice: distinct %d", p != q);
+	do_free(p);
+	do_free(q);
+	do_free(NULL);
+	SAY("malloc_usable_size(NULL) %zu", malloc_usable_size(NULL));
+
+	errno = 0;
+	p = do_malloc(huge);
+	SAY("malloc(huge): block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+	errno = 0;
+	p = do_calloc(half, 3);
+	SAY("calloc overflow: block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+	errno = 0;
+	p = do_calloc(huge, 1);
+	SAY("calloc(huge): block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+	errno = 0;
+	p = do_reallocarray(NULL, half, 3);
+	SAY("reallocarray overflow: block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+
+	ok = 1;
+	for (int round = 0; round < 200; round++) {
+		size_t n = 1 + (size_t)round * 997;
+
+		p = do_malloc(n);
+		memset(p, 0xff, n);
+		do_free(p);
+		p = do_calloc(1, n);
+		ok &= all_zero(p, n);
+		memset(p, 0xff, n);
+		do_free(p);
+	}
+	SAY("calloc is zero: %d", ok);
+
+	ok = 1;
+	for (size_t n = 1; n < 3000000; n = n * 5 / 3 + 1) {
+		p = do_malloc(n);
+		ok &= aligned(p, 16) && malloc_usable_size(p) >= n;
+		memset(p, 7, malloc_usable_size(p));
+		do_free(p);
+	}
+	SAY("malloc: aligned, all usable bytes writable: %d", ok);
+
+	p = do_malloc(1000);
+	memset(p, 5, 1000);
+	errno = 0;
+	q = do_realloc(p, huge);
+	SAY("realloc(huge): block %d, ENOMEM %d, old kept %d", q != NULL, errno == ENOMEM,
+	    p[0] == 5 && p[999] == 5);
+	errno = 0;
+	q = do_reallocarray(p, half, 4);
+	SAY("reallocarray overflow: block %d, ENOMEM %d, old kept %d", q != NULL, errno == ENOMEM,
+	    p[0] == 5 && p[999] == 5);
+	q = do_realloc(p, 0);
+	SAY("realloc(p, 0): block %d", q != NULL);
+	q = do_realloc(NULL, 50);
+	SAY("realloc(NULL, 50): block %d", q != NULL);
+	do_free(q);
+
+	ok = 1;
+	p = NULL;
+	for (size_t n = 1, old = 0; n < 20000000; old = n, n = n * 3 / 2 + 1) {
+		p = do_realloc(p, n);
+		for (size_t i = 0; i < old; i += 61)
+			ok &= (unsigned char)p[i] == (unsigned char)(i * 7);
+		for (size_t i = 0; i < n; i += 61)
+			p[i] = (char)(i * 7);
+	}
+	for (size_t n = 10000000; n > 0; n /= 3) {
+		p = do_realloc(p, n);
+		for (size_t i = 0; i < n; i += 61)
+			ok &= (unsigned char)p[i] == (unsigned char)(i * 7);
+	}
+	do_free(p);
+	SAY("realloc keeps the contents, up and down: %d", ok);
+
+	ok = 1;
+	for (size_t to = sizeof(void *); to <= 1 << 20; to *= 2)
+		for (size_t n = 1; n < 100000; n = n * 7 + 1) {
+			ok &= posix_memalign(&a, to, n) == 0 && aligned(a, to);
+			memset(a, 1, n);
+			do_free(a);
+			a = aligned_alloc(to, n);
+			ok &= aligned(a, to);
+			memset(a, 1, n);
+			do_free(a);
+			a = memalign(to, n);
+			ok &= aligned(a, to) && malloc_usable_size(a) >= n;
+			memset(a, 1, n);
+			a = do_realloc(a, n * 2);
+			ok &= a != NULL;
+			do_free(a);
+		}
+	SAY("posix_memalign, aligned_alloc, memalign: %d", ok);
+	a = &ok;
+	errno = 4711;
+	SAY("posix_memalign errors: %d %d %d %d, untouched %d, errno %d", posix_memalign(&a, 3, 10),
+	    posix_memalign(&a, 4, 10), posix_memalign(&a, 24, 10), posix_memalign(&a, 16, huge),
+	    a == &ok, errno == 4711 || errno == ENOMEM);
+	errno = 0;
+	p = do_memalign(64, huge);
+	SAY("memalign(huge): block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+	errno = 0;
+	p = do_aligned_alloc(64, huge);
+	SAY("aligned_alloc(huge): block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+	p = valloc(100);
+	q = pvalloc(100);
+	SAY("valloc %d, pvalloc %d usable %d", aligned(p, 4096), aligned(q, 4096),
+	    malloc_usable_size(q) >= 4096);
+	memset(q, 1, 4096);
+	do_free(p);
+	do_free(q);
+	errno = 0;
+	p = pvalloc(huge + 4000);
+	SAY("pvalloc(huge): block %d, ENOMEM %d", p != NULL, errno == ENOMEM);
+
+	ok = 1;
+	for (int i = 0; i < 300; i++) {
+		p = do_malloc((size_t)i * 1000);
+		ok &= pthread_create(&t, NULL, free_it, p) == 0 && pthread_join(t, NULL) == 0;
+	}
+	SAY("freed on other threads: %d", ok);
+	pthread_key_create(&key, key_gone);
+	for (int i = 0; i < 5; i++)
+		ok &= pthread_create(&t, NULL, with_key, NULL) == 0 && pthread_join(t, NULL) == 0;
+	SAY("malloc and free in thread destructors: %d", ok);
+
+	errno = 4711;
+	p = do_malloc(3000000);
+	do_free(p);
+	SAY("errno after malloc and free: %d", errno == 4711);
+	return 0;
+}

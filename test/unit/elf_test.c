@@ -1,0 +1,293 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+
+#include "fake/made_elf.h"
+#include "httpd/elf.h"
+#include "httpd/elf_frames.h"
+#include "httpd/elf_tables.h"
+#include "sampler/compiler.h"
+#include "sampler/os.h"
+
+#define LIBC "/lib/x86_64-linux-gnu/libc.so.6"
+
+/* A function with known ends, between places that no FDE covers. */
+__asm__(".text\n"
+	".skip 16, 0x90\n"
+	"elf_test_before: .skip 32, 0x90\n"
+	"elf_test_start: .cfi_startproc\n"
+	".skip 48, 0x90\n"
+	"elf_test_end: .cfi_endproc\n"
+	".skip 32, 0x90\n");
+extern const char elf_test_before[], elf_test_start[], elf_test_end[];
+
+static const struct made_symbol symbols[] = {
+	{ "alpha", 0, 16, STT_FUNC, STB_GLOBAL, 0 },
+	{ "beta", 16, 16, STT_FUNC, STB_GLOBAL, 0 },
+};
+static const struct made_elf how = {
+	.full = symbols, .full_count = 2, .dynamic = symbols, .dynamic_count = 1,
+	.build_id = "01234567890123456789", .code_bytes = 64,
+};
+
+static int open_bytes(struct elf *e, const void *bytes, size_t n)
+{
+	struct elf_source source = { -1, (uintptr_t)bytes, n };
+
+	return elf_open(e, &source);
+}
+
+static void open_file(struct elf *e, const char *path)
+{
+	struct elf_source source = { .fd = os_open_read(path) };
+	struct stat st;
+
+	assert_true(source.fd >= 0);
+	assert_int_equal(os_fstat(source.fd, &st), 0);
+	source.bytes = (uint64_t)st.st_size;
+	assert_int_equal(elf_open(e, &source), 0);
+}
+
+static void it_reads_a_made_object(void **state)
+{
+	struct elf_tables t;
+	struct elf e;
+	uint8_t *file;
+	size_t n = made_elf(&how, &file);
+	char name[16];
+
+	(void)state;
+	assert_int_equal(open_bytes(&e, file, n), 0);
+	assert_int_equal(e.build_id_len, 20);
+	assert_memory_equal(e.build_id, how.build_id, 20);
+	elf_tables_find(&e, &t);
+	assert_int_equal(t.full.count, 2);
+	assert_int_equal(t.dynamic.count, 1);
+	assert_int_equal(elf_string(&e, t.full.strings, t.full.strings_bytes, 1, name, 16), 5);
+	assert_string_equal(name, "alpha");
+	assert_int_equal(elf_string(&e, t.full.strings, t.full.strings_bytes, 1, name, 4), 3);
+	assert_string_equal(name, "alp");
+	assert_int_equal(elf_string(&e, t.full.strings, 4, 1, name, 16), 3);
+	assert_string_equal(name, "alp");
+	assert_int_equal(elf_string(&e, t.full.strings, 4, 4, name, 16), 0);
+	assert_string_equal(name, "");
+	assert_int_equal(elf_string(&e, UINT64_MAX, 4, 1, name, 16), 0);
+	free(file);
+}
+
+static void it_refuses_what_is_none(void **state)
+{
+	static const struct { const char *says; size_t at; uint8_t byte; int want; } cases[] = {
+		{ "magic", 0, 0x7e, -ENOEXEC },
+		{ "32 bits", EI_CLASS, ELFCLASS32, -ENOEXEC },
+		{ "big-endian", EI_DATA, ELFDATA2MSB, -ENOEXEC },
+		{ "version", EI_VERSION, 2, -ENOEXEC },
+		{ "an object file", offsetof(Elf64_Ehdr, e_type), ET_REL, -ENOEXEC },
+		{ "no segments", offsetof(Elf64_Ehdr, e_phnum), 0, -ENOEXEC },
+		{ "size of a segment", offsetof(Elf64_Ehdr, e_phentsize), 55, -ENOEXEC },
+		{ "segments elsewhere", offsetof(Elf64_Ehdr, e_phoff) + 7, 0xff, -EIO },
+		{ "no PT_LOAD", sizeof(Elf64_Ehdr), PT_NULL, -ENOEXEC },
+		{ "sections elsewhere", offsetof(Elf64_Ehdr, e_shoff) + 7, 0xff, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct elf e;
+		uint8_t *file;
+		size_t n = made_elf(&how, &file);
+
+		file[cases[i].at] = cases[i].byte;
+		if (open_bytes(&e, file, n) != cases[i].want)
+			fail_msg("%s: not %d", cases[i].says, cases[i].want);
+		free(file);
+	}
+}
+
+static void a_truncated_object_has_no_table_beyond_its_end(void **state)
+{
+	struct elf_tables t;
+	struct elf e;
+	uint8_t *file, byte;
+	size_t whole = made_elf(&how, &file), opened = 0, with_table = 0;
+
+	(void)state;
+	for (size_t n = 0; n <= whole; n++) {
+		if (open_bytes(&e, file, n) < 0)
+			continue;
+		opened++;
+		elf_tables_find(&e, &t);
+		assert_true(elf_has(&e, t.full.symbols, t.full.count * sizeof(Elf64_Sym)));
+		assert_true(elf_has(&e, t.full.strings, t.full.strings_bytes));
+		with_table += t.full.count > 0;
+		assert_false(elf_read(&e, &byte, 1, n));
+		assert_false(elf_read(&e, &byte, 1, UINT64_MAX));
+		assert_false(elf_read(&e, &byte, SIZE_MAX, 1));
+	}
+	assert_true(opened > whole / 2);
+	assert_int_equal(with_table, 1);        /* its section headers are at the end */
+	free(file);
+}
+
+static void sizes_that_overflow_are_refused(void **state)
+{
+	static const uint64_t values[] = { UINT64_MAX, UINT64_MAX - 23, INT64_MAX, 1u << 30 };
+
+	(void)state;
+	for (size_t i = 0; i < 4 * COUNT_OF(values); i++) {
+		struct elf_tables t;
+		struct elf e;
+		uint8_t *file;
+		size_t n = made_elf(&how, &file);
+		Elf64_Shdr *s = (Elf64_Shdr *)(file + ((Elf64_Ehdr *)file)->e_shoff);
+
+		*(i % 4 < 2 ? (i % 4 ? &s[1].sh_offset : &s[1].sh_size)
+			    : (i % 4 == 2 ? &s[3].sh_offset : &s[3].sh_size)) = values[i / 4];
+		assert_int_equal(open_bytes(&e, file, n), 0);
+		elf_tables_find(&e, &t);
+		assert_int_equal(t.full.count, 0);
+		free(file);
+	}
+}
+
+static void it_translates_addresses(void **state)
+{
+	struct elf e = {
+		.load_count = 3,
+		.load = {
+			{ .offset = 0, .address = 0x400000, .bytes = 0x1000 },
+			{ .offset = 0x1234, .address = 0x402234, .bytes = 0x100, .code = true },
+			{ .offset = 0x1334, .address = 0x403334, .bytes = 0x100 },
+		},
+	};
+	uint64_t x = 0;
+
+	(void)state;
+	assert_false(elf_address(&e, 0, &x));           /* not code */
+	assert_false(elf_address(&e, 0xfff, &x));
+	assert_true(elf_address(&e, 0x1000, &x));       /* the mapping starts with the page */
+	assert_int_equal(x, 0x402000);
+	assert_true(elf_address(&e, 0x1333, &x));
+	assert_int_equal(x, 0x402333);
+	assert_false(elf_address(&e, 0x1334, &x));
+	assert_false(elf_address(&e, UINT64_MAX, &x));
+	assert_true(elf_offset(&e, 0x403334, &x));
+	assert_int_equal(x, 0x1334);
+	assert_false(elf_offset(&e, 0x403434, &x));
+	assert_false(elf_offset(&e, 0x402233, &x));
+	assert_int_equal(elf_code_end(&e, 0x402333), 0x402334);
+	assert_int_equal(elf_code_end(&e, 0x402334), 0);
+	assert_int_equal(elf_code_end(&e, 0x400000), 0);
+}
+
+static void check_dynamic(struct elf *e)
+{
+	struct elf_tables by_sections, by_tags;
+
+	elf_tables_find(e, &by_sections);
+	assert_true(by_sections.dynamic.count > 1);
+	e->section_count = 0;
+	elf_tables_find(e, &by_tags);
+	assert_int_equal(by_tags.full.count, 0);
+	assert_int_equal(by_tags.dynamic.symbols, by_sections.dynamic.symbols);
+	assert_int_equal(by_tags.dynamic.count, by_sections.dynamic.count);
+	assert_int_equal(by_tags.dynamic.strings, by_sections.dynamic.strings);
+	assert_int_equal(by_tags.dynamic.strings_bytes, by_sections.dynamic.strings_bytes);
+}
+
+static void without_sections_it_finds_the_dynamic_symbols(void **state)
+{
+	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+	struct elf e;
+
+	(void)state;
+	open_file(&e, LIBC);
+	check_dynamic(&e);
+	os_close(e.source.fd);
+	if (vdso == 0)
+		return;
+	assert_int_equal(open_bytes(&e, (const void *)vdso, 8192), 0);
+	check_dynamic(&e);
+}
+
+static int find_moved(struct dl_phdr_info *info, size_t size, void *moved)
+{
+	(void)size;
+	*(uintptr_t *)moved = info->dlpi_addr;
+	return 1;       /* the first one is the program */
+}
+
+static void an_address_is_in_its_fde_and_in_no_other(void **state)
+{
+	uintptr_t moved = 0;
+	uint64_t start, end;
+	struct elf_frame f;
+	struct elf e;
+
+	(void)state;
+	dl_iterate_phdr(find_moved, &moved);
+	start = (uintptr_t)elf_test_start - moved;
+	end = (uintptr_t)elf_test_end - moved;
+	open_file(&e, "/proc/self/exe");
+	for (uint64_t at = start; at < end; at++) {
+		assert_true(elf_frames_find(&e, at, &f));
+		assert_int_equal(f.start, start);
+		assert_int_equal(f.end, end);
+	}
+	assert_false(elf_frames_find(&e, start - 1, &f));
+	assert_false(elf_frames_find(&e, end, &f));
+	assert_false(elf_frames_find(&e, (uintptr_t)elf_test_before - moved, &f));
+	assert_false(elf_frames_find(&e, 0, &f));
+	assert_false(elf_frames_find(&e, UINT64_MAX, &f));
+	os_close(e.source.fd);
+}
+
+/* Frames follow each other: from the end of one, the next that is found starts there or later. */
+static void the_frames_of_libc_are_apart(void **state)
+{
+	struct elf e;
+	struct elf_frame f;
+	uint64_t end = 0;
+	unsigned frames = 0;
+
+	(void)state;
+	open_file(&e, LIBC);
+	for (uint32_t i = 0; i < e.load_count; i++) {
+		uint64_t at = e.load[i].address;
+
+		while (e.load[i].code && at < e.load[i].address + e.load[i].bytes) {
+			if (!elf_frames_find(&e, at, &f)) {
+				at += 16;
+				continue;
+			}
+			assert_true(f.start >= end && f.start <= at && f.end > at);
+			at = end = f.end;
+			frames++;
+		}
+	}
+	assert_true(frames > 1000);
+	os_close(e.source.fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_reads_a_made_object),
+		cmocka_unit_test(it_refuses_what_is_none),
+		cmocka_unit_test(a_truncated_object_has_no_table_beyond_its_end),
+		cmocka_unit_test(sizes_that_overflow_are_refused),
+		cmocka_unit_test(it_translates_addresses),
+		cmocka_unit_test(without_sections_it_finds_the_dynamic_symbols),
+		cmocka_unit_test(an_address_is_in_its_fde_and_in_no_other),
+		cmocka_unit_test(the_frames_of_libc_are_apart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
