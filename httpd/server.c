@@ -9,19 +9,17 @@
 #include "httpd/listen.h"
 #include "sampler/os.h"
 
-/* The scan for threads and modules that came without a door: a second after the start, then ever
- * more seldom, because what it looks for nearly always comes early. */
-#define SCAN_FIRST_NS 1000000000ull
-#define SCAN_MAX_NS   8000000000ull
-/* A host may have closed our sockets: then no poll wakes us. */
-#define REOPEN_NS     1000000000ull
+/* Chores: what nobody tells us about.  Often at first, because most of it comes early. */
+#define CHORES_FIRST_NS 100000000ull
+#define CHORES_MAX_NS   1000000000ull
 
 static struct {
 	const struct server_options *options;
 	struct listener listener[ADDRESS_MAX];
 	struct conn    *conn[SERVER_CONNS_MAX];
 	unsigned        conns;
-	uint64_t        scan_ns, scan_interval_ns, reopen_ns;
+	uint64_t        chores_ns, interval_ns; /* when next, and then after how long */
+	unsigned        chores_done, quiet_scans;
 } server;
 
 void server_after_fork(void)
@@ -88,7 +86,7 @@ static size_t fill_poll(struct pollfd *fds)
 
 static uint64_t next_due(void)
 {
-	uint64_t due = server.scan_ns < server.reopen_ns ? server.scan_ns : server.reopen_ns;
+	uint64_t due = server.chores_ns;
 
 	for (unsigned i = 0; i < server.conns; i++)
 		if (conn_due_ns(server.conn[i]) < due)
@@ -111,18 +109,27 @@ static void go_all(const struct pollfd *fds)
 	server.conns = kept;
 }
 
-static void do_chores(uint64_t now)
+/* Threads are looked for at the 1st, 2nd, 4th ... 8th and then every 8th time: nearly all come by
+ * their door.  Code that no scan can name (a JIT's) would make us scan each time: after some
+ * scans only every 8th. */
+static void do_chores(void)
 {
-	if (now >= server.scan_ns) {
-		server.options->view.ground->refresh();
-		server.scan_ns = now + server.scan_interval_ns;
-		if (server.scan_interval_ns < SCAN_MAX_NS)
-			server.scan_interval_ns *= 2;
+	const struct ground *ground = server.options->view.ground;
+	unsigned n = ++server.chores_done;
+	bool now_and_then = n % 8 == 0 || (n & (n - 1)) == 0;
+
+	reopen_lost();
+	if (now_and_then)
+		ground->find_threads();
+	if (ground->wants_refresh() && (now_and_then || server.quiet_scans < 8)) {
+		uint32_t before = ground->modules();
+
+		ground->refresh();
+		server.quiet_scans = ground->modules() != before ? 0 : server.quiet_scans + 1;
 	}
-	if (now >= server.reopen_ns) {
-		reopen_lost();
-		server.reopen_ns = now + REOPEN_NS;
-	}
+	if (server.interval_ns < CHORES_MAX_NS)
+		server.interval_ns *= 2;
+	server.chores_ns = os_monotonic_ns() + server.interval_ns;
 }
 
 static void loop_once(void)
@@ -137,16 +144,16 @@ static void loop_once(void)
 	for (size_t i = 0; i < listeners; i++)
 		if (fds[i].revents != 0)
 			accept_from(&server.listener[i]);
-	do_chores(os_monotonic_ns());
+	if (os_monotonic_ns() >= server.chores_ns)
+		do_chores();
 }
 
 void server_run(const struct server_options *options)
 {
 	server.options = options;
 	open_all();
-	server.scan_interval_ns = SCAN_FIRST_NS;
-	server.scan_ns = os_monotonic_ns() + SCAN_FIRST_NS;
-	server.reopen_ns = os_monotonic_ns() + REOPEN_NS;
+	server.interval_ns = CHORES_FIRST_NS;
+	server.chores_ns = os_monotonic_ns() + CHORES_FIRST_NS;
 	for (;;)
 		loop_once();
 }

@@ -13,33 +13,48 @@ REAL_NEW(X)
 REAL_DELETE(X)
 #undef X
 
-/* The real operator; these may not have been there at start. */
-#define REAL_CXX(name, kind)                                                                   \
-	(likely(real.name != NULL) ? real.name                                                 \
-				   : (__typeof__(real.name))real_cxx((void **)&real.name, #name, \
-								     kind, __builtin_return_address(0)))
+/* The operator was not there at start: look for it, from where the host called us. */
+#define LATE(name, kind)                                                                          \
+	((__typeof__(real.name))real_cxx((void **)&real.name, #name, kind,                        \
+					 __builtin_return_address(0)))
 
 #define NEW_DOOR(name, params, args, kind)                                     \
-	EXPORT void *name params                                               \
+	static COLD void *sampled_##name params                                \
 	{                                                                      \
-		__typeof__(real.name) call = REAL_CXX(name, kind);             \
-		void *p;                                                       \
+		void *p = real.name args;                                      \
                                                                                \
-		if (likely(!real.new_counts || heap_passes(n)))                \
-			return call args;                                      \
-		p = call args;                                                 \
 		heap_sample(p, n);                                             \
 		return p;                                                      \
+	}                                                                      \
+                                                                               \
+	static COLD void *late_##name params                                   \
+	{                                                                      \
+		return LATE(name, kind) args;                                  \
+	}                                                                      \
+                                                                               \
+	EXPORT void *name params                                               \
+	{                                                                      \
+		if (unlikely(real.name == NULL))                               \
+			return late_##name args;                               \
+		if (likely(!real.new_counts || heap_passes(n)))                \
+			return real.name args;                                 \
+		return sampled_##name args;                                    \
 	}
 
 #define DELETE_DOOR(name, params, args)                                        \
+	static COLD void late_##name params                                    \
+	{                                                                      \
+		LATE(name, REAL_CXX_DELETE) args;                              \
+	}                                                                      \
+                                                                               \
 	EXPORT void name params                                                \
 	{                                                                      \
-		__typeof__(real.name) call = REAL_CXX(name, REAL_CXX_DELETE);  \
-                                                                               \
 		if (unlikely(real.new_counts && !heap_is_unsampled(p)))        \
 			heap_forget(p);                                        \
-		call args;                                                     \
+		if (likely(real.name != NULL))                                 \
+			real.name args;                                        \
+		else                                                           \
+			late_##name args;                                      \
 	}
 
 NEW_DOOR(_Znwm, (size_t n), (n), REAL_CXX_NEW)

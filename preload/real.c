@@ -206,7 +206,8 @@ COLD void *real_cxx(void **slot, const char *name, enum real_cxx_kind kind, cons
 		real.new_counts = same_object(found, (void *)real.malloc);
 	if (found == NULL)
 		found = find_in_runtimes(name);
-	if (found == NULL && dladdr(caller, &of_caller) != 0) {
+	if (found == NULL && dladdr(caller, &of_caller) != 0 &&
+	    !same_object(caller, (void *)real_cxx)) {
 		/* A plugin with the C++ runtime linked in: its own until it leaves. */
 		found = find_in(of_caller.dli_fname, name, false);
 		if (found != NULL)

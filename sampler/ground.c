@@ -25,7 +25,6 @@ static unsigned frames(enum ground_profile profile, uint32_t stack, frame_t *fra
 static void refresh(void)
 {
 	(void)!modules_scan(false);     /* a failed one leaves what was known */
-	cpu_ctl_scan();
 }
 
 static void get_rates(struct ground_rates *rates)
@@ -46,6 +45,8 @@ const struct ground ground_table = {
 	.frames = frames,
 	.thread_name = thread_names_get,
 	.refresh = refresh,
+	.wants_refresh = modules_are_wanted,
+	.find_threads = cpu_ctl_scan,
 	.modules = modules_count,
 	.module = modules_at,
 	.find_module = modules_find,

@@ -37,8 +37,11 @@ struct ground {
 			   unsigned max);
 	const char *(*thread_name)(uint16_t id);
 
-	/* Look what is mapped now, and which threads there are. */
+	/* Look what is mapped now: before names are asked for, or when something new was met. */
 	void (*refresh)(void);
+	bool (*wants_refresh)(void);
+	/* Look for threads that came without a door, and for those that left without one. */
+	void (*find_threads)(void);
 	uint32_t (*modules)(void);
 	const struct module *(*module)(uint32_t i);
 	const struct module *(*find_module)(frame_t frame);

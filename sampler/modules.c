@@ -35,6 +35,7 @@ static struct {
 } live;
 
 static _Atomic uint32_t epoch = 1;
+static _Atomic bool     wanted; /* code was met that no range holds */
 
 /* --- for handlers -------------------------------------------------------------------------- */
 
@@ -99,10 +100,18 @@ bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
 {
 	struct range r;
 
-	if (!find_live(pc, &r) || r.unwind.hdr == NULL)
+	if (!find_live(pc, &r)) {
+		atomic_store_explicit(&wanted, true, memory_order_relaxed);
 		return false;
+	}
 	*out = r.unwind;
-	return true;
+	return r.unwind.hdr != NULL;
+}
+
+bool modules_are_wanted(void)
+{
+	return atomic_load_explicit(&wanted, memory_order_relaxed) ||
+	       modules_epoch() != modules.scanned_epoch;
 }
 
 bool modules_is_code(uintptr_t pc)
@@ -312,6 +321,7 @@ int modules_scan(bool permanent)
 	fd = os_open_read("/proc/thread-self/maps");
 	if (fd < 0)
 		return fd;
+	atomic_store(&wanted, false);
 	memset(modules.present, 0, sizeof(modules.present));
 	modules.changed = false;
 	err = scan_lines(fd, permanent);

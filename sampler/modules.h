@@ -63,6 +63,10 @@ frame_t modules_frame(uintptr_t pc);
  * Context: any, inside handlers. */
 bool modules_find_unwind(uintptr_t pc, struct cfi_object *out);
 
+/* True if a scan would probably find something new: a sample met code that no scan has seen, or
+ * there was a dlclose.  Context: any. */
+bool modules_are_wanted(void);
+
 /* True if pc is in an executable mapping that the last scan saw. */
 bool modules_is_code(uintptr_t pc);
 

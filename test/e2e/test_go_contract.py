@@ -196,13 +196,15 @@ def test_delta_with_debug(desk):
     assert desk.get('/debug/pprof/heap?seconds=').status == 200
 
 
-def test_profile(desk):
+def test_profile(desk, host):
+    before = host.cpu_seconds()
     p = desk.profile('profile?seconds=2')
+    used = host.cpu_seconds() - before
     assert 2 <= p.response.seconds < 3
     assert abs(p.duration_nanos - 2e9) < 0.2e9
     assert p.period == 10000000
-    # One thread that never sleeps; a machine that is shared gives it less.
-    assert 0.5 * p.duration_nanos < p.total('cpu') < 1.1 * p.duration_nanos
+    # One thread that never sleeps; a machine that is shared gives it less than two seconds.
+    assert 0.9 * used - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
     for s in p.samples:
         assert s.values['cpu'] == s.values['samples'] * p.period
 
@@ -231,8 +233,9 @@ def test_after_a_client_has_left(desk):
     assert desk.profile('profile?seconds=1').response.seconds < 3
 
 
-def test_everyone_has_their_own_window(desk):
+def test_everyone_has_their_own_window(desk, host):
     """Go says "already in use" to the second one."""
+    used = host.cpu_seconds()
     began = time.monotonic()
     long = Background(lambda: desk.profile('profile?seconds=4'))
     time.sleep(0.5)
@@ -246,12 +249,12 @@ def test_everyone_has_their_own_window(desk):
         p = one.get()
         assert 1 <= p.response.seconds < 2.5
         assert 0.9e9 < p.duration_nanos < 1.5e9
-        assert p.total('cpu') < 1.15 * p.duration_nanos
-        assert p.total('cpu') > 0.3 * p.duration_nanos
+        assert 0.1 * p.duration_nanos < p.total('cpu') < 1.15 * p.duration_nanos
     assert delta.get().response.seconds < 4
     p = long.get()
+    used = host.cpu_seconds() - used
     assert 4 <= time.monotonic() - began < 8
-    assert 0.3 * p.duration_nanos < p.total('cpu') < 1.1 * p.duration_nanos
+    assert 0.9 * used - 0.2 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
 
 
 # --- cmdline, symbol ---
@@ -382,6 +385,14 @@ def test_absolute_form(desk):
     answer = desk.raw(b'GET http://localhost/debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n'
                       b'Connection: close\r\n\r\n')
     assert answer.startswith(b'HTTP/1.1 200 OK\r\n')
+
+
+def test_half_closed_client(desk):
+    """printf ... | nc: it has said all it had to say and still wants to hear."""
+    for path in (b'cmdline', b'heap'):
+        answer = desk.raw(b'GET /debug/pprof/%s HTTP/1.1\r\nHost: localhost\r\n\r\n' % path,
+                          half_close=True)
+        assert answer.startswith(b'HTTP/1.1 200 OK\r\n')
 
 
 def test_escapes_in_the_path(desk):

@@ -10,7 +10,7 @@
 
 #define NOINLINE __attribute__((noinline))
 
-static void *kept[64];
+static void *volatile kept[64];
 static volatile uint64_t x = 1;
 
 NOINLINE int deep_malloc(int n);

@@ -12,8 +12,8 @@
 #include "sampler/compiler.h"
 #include "sampler/os.h"
 
-#define MANY   400000                   /* functions of a large object: 6.1 MiB of index */
-#define HUGE_  (NAMES_BUDGET_BYTES / 16 + 1)
+#define MANY     400000                 /* functions of a large object: 6.1 MiB of index */
+#define TOO_MANY  (NAMES_BUDGET_BYTES / 16 + 1)
 
 static unsigned breaths;
 
@@ -89,9 +89,9 @@ static void indexes_stay_within_the_budget(void **state)
 
 static void of_too_many_functions_the_dynamic_ones_are_known(void **state)
 {
-	struct made_symbol *s = made_symbols("too_many", HUGE_);
+	struct made_symbol *s = made_symbols("too_many", TOO_MANY);
 	struct made_symbol exported = { "exported", 0, 4, STT_FUNC, STB_GLOBAL, 0 };
-	struct made_elf how = { s, &exported, HUGE_, 1, NULL, HUGE_ };
+	struct made_elf how = { s, &exported, TOO_MANY, 1, NULL, TOO_MANY };
 	struct module m;
 	char path[64];
 
