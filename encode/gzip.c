@@ -19,7 +19,6 @@ struct gzip {
 	z_stream     z;
 	gz_header    header;            /* zlib reads it when the first byte goes out */
 	bool         failed;
-	bool         ended;
 	uint8_t      piece[PIECE_BYTES];
 };
 
@@ -59,8 +58,6 @@ static void write_in(struct sink *s, const void *bytes, size_t n)
 	struct gzip *z = (struct gzip *)s;
 	const uint8_t *at = bytes;
 
-	if (z->ended)
-		z->failed = true;
 	while (n > 0 && !z->failed) {
 		uInt part = n < UINT_MAX ? (uInt)n : UINT_MAX;
 
@@ -98,8 +95,7 @@ struct sink *gzip_sink(struct gzip *z)
 
 int gzip_end(struct gzip *z)
 {
-	if (!z->ended && !z->failed)
+	if (!z->failed)
 		compress_input(z, Z_FINISH);
-	z->ended = true;
 	return z->failed ? -EIO : 0;
 }

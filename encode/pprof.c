@@ -9,7 +9,8 @@
 #include "encode/partial.h"
 #include "encode/profile.pb-c.h"
 
-#define FIRST_MAPPINGS 64u
+#define FIRST_MAPPINGS      64u
+#define FIRST_SCRATCH_BYTES 256u
 
 /* What tells functions apart; two indices of strings. */
 struct function_key {
@@ -32,13 +33,9 @@ struct pprof {
 /* Memory until the next call; NULL if the arena is full. */
 static void *scratch(struct pprof *p, size_t bytes)
 {
-	if (bytes > p->scratch_bytes) {
-		void *bigger = arena_alloc(p->arena, 2 * bytes);
-
-		if (bigger == NULL)
-			return NULL;
-		p->scratch = bigger;
-		p->scratch_bytes = 2 * bytes;
+	if (p->scratch == NULL || bytes > p->scratch_bytes) {
+		p->scratch_bytes = 2 * bytes + FIRST_SCRATCH_BYTES;
+		p->scratch = arena_alloc(p->arena, p->scratch_bytes);
 	}
 	return p->scratch;
 }
@@ -180,7 +177,7 @@ uint64_t pprof_add_location(struct pprof *p, uint64_t mapping_id, uint64_t addre
 	if (p->arena->failed)
 		return 0;
 	line_at = scratch(p, functions * (sizeof(*line_at) + sizeof(*line)));
-	if (line_at == NULL && functions > 0)
+	if (line_at == NULL)
 		return 0;
 	line = (Pprofshim__Line *)(line_at + functions);
 	for (unsigned i = 0; i < functions; i++) {
@@ -223,7 +220,7 @@ void pprof_add_sample(struct pprof *p, const uint64_t *location_id, size_t locat
 	if (p->arena->failed)
 		return;
 	label_at = scratch(p, labels * (sizeof(*label_at) + sizeof(*l)));
-	if (label_at == NULL && labels > 0)
+	if (label_at == NULL)
 		return;
 	l = (Pprofshim__Label *)(label_at + labels);
 	for (size_t i = 0; i < labels; i++) {

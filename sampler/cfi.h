@@ -54,9 +54,10 @@ struct cfi_row {
 	uintptr_t function_end;
 };
 
-/* Scratch for one look-up, some hundred bytes: too much for a signal stack. */
+/* Scratch for one walk, some hundred bytes: too much for a signal stack. */
 struct cfi_work {
 	struct cfi_row row, initial, remembered[CFI_REMEMBER_MAX];
+	struct regs    begin;           /* unwind.c: where the walk began */
 };
 
 /* Loads 8 bytes of the walked stack.  False: not readable. */
@@ -67,7 +68,8 @@ bool cfi_find_row(const struct cfi_object *object, uintptr_t pc, struct cfi_work
 
 /* Apply a row: *regs becomes the caller's.  regs->known loses REGS_PC where the row says there is
  * no caller, and any other register whose value cannot be had.
- * A register saved below sp where load refuses has been popped already: it keeps its value.
+ * A register that is saved outside of the frame, by what the row says, has been popped: it keeps its
+ * value.
  * False: the CFA, or a return address, is not known or not readable; *regs is as before. */
 bool cfi_step(const struct cfi_object *object, const struct cfi_row *row, struct regs *regs,
 	      cfi_load load, void *of);

@@ -25,8 +25,10 @@ struct program {
 	uintptr_t                location, pc;
 	unsigned                 remembered;
 	bool                     initial_known; /* work->initial: the CIE's operations are done */
-	bool                     bad;
 };
+
+/* What makes no sense ends like what cannot be read. */
+static void fail(struct program *p) { dwarf_fail(&p->ops); }
 
 static void advance(struct program *p, uint64_t delta)
 {
@@ -40,7 +42,7 @@ static void set_rule(struct program *p, uint64_t reg, enum cfi_how how, int64_t 
 	if (reg >= REGS_COUNT)
 		return;
 	if (offset != (int32_t)offset) {
-		p->bad = true;
+		fail(p);
 		return;
 	}
 	row->reg[reg] = (struct cfi_reg_rule){ .how = (uint8_t)how, .offset = (int32_t)offset };
@@ -60,7 +62,7 @@ static void restore_rule(struct program *p, uint64_t reg)
 	if (reg >= REGS_COUNT)
 		return;
 	if (!p->initial_known)
-		p->bad = true;
+		fail(p);
 	else if (initial->ruled >> reg & 1)
 		row->reg[reg] = initial->reg[reg];
 	else
@@ -112,13 +114,13 @@ static bool run_state(struct program *p, uint8_t op)
 		if (p->remembered < CFI_REMEMBER_MAX)
 			work->remembered[p->remembered++] = work->row;
 		else
-			p->bad = true;
+			fail(p);
 		return true;
 	case OP_RESTORE_STATE:
 		if (p->remembered > 0)
 			work->row = work->remembered[--p->remembered];
 		else
-			p->bad = true;
+			fail(p);
 		return true;
 	}
 	return false;
@@ -127,7 +129,7 @@ static bool run_state(struct program *p, uint8_t op)
 static void set_cfa_register(struct program *p, uint64_t reg)
 {
 	if (reg >= REGS_COUNT)
-		p->bad = true;
+		fail(p);
 	p->work->row.cfa_reg = (uint8_t)reg;
 	p->work->row.cfa_is_expr = false;
 }
@@ -135,7 +137,7 @@ static void set_cfa_register(struct program *p, uint64_t reg)
 static void set_cfa_expression(struct program *p, int64_t place)
 {
 	if (place != (int32_t)place)
-		p->bad = true;
+		fail(p);
 	p->work->row.cfa_expr = (int32_t)place;
 	p->work->row.cfa_is_expr = true;
 }
@@ -172,7 +174,7 @@ static bool run_cfa(struct program *p, uint8_t op)
 	return false;
 }
 
-static bool run_rule(struct program *p, uint8_t op)
+static NOINLINE bool run_rule(struct program *p, uint8_t op)
 {
 	struct dwarf *ops = &p->ops;
 	uint64_t reg = dwarf_uleb(ops);
@@ -203,7 +205,7 @@ static bool run_rule(struct program *p, uint8_t op)
 	return false;
 }
 
-static void run_one(struct program *p)
+static inline void run_one(struct program *p)
 {
 	uint8_t op = dwarf_u8(&p->ops), low = op & 0x3f;
 
@@ -219,22 +221,22 @@ static void run_one(struct program *p)
 		return;
 	}
 	if (!run_cfa(p, op) && !run_state(p, op) && !run_location(p, op) && !run_rule(p, op))
-		p->bad = true;
+		fail(p);
 }
 
 /* Run ops until they end or pass pc. */
-static void run(struct program *p, struct dwarf ops)
+static bool run(struct program *p, struct dwarf ops)
 {
+	unsigned left = CFI_OPS_MAX;
+
 	p->ops = ops;
 	p->location = p->record->start;
-	for (unsigned left = CFI_OPS_MAX; p->ops.at < p->ops.end && !p->bad; left--) {
-		if (left == 0)
-			p->bad = true;
+	while (p->ops.at < p->ops.end && p->location <= p->pc) {
+		if (left-- == 0)
+			return false;
 		run_one(p);
-		if (p->location > p->pc)
-			break;
 	}
-	p->bad |= p->ops.bad;
+	return !p->ops.bad;
 }
 
 bool cfi_program_run(const struct cfi_object *object, const struct cfi_record *record,
@@ -250,9 +252,9 @@ bool cfi_program_run(const struct cfi_object *object, const struct cfi_record *r
 	row->signal_frame = record->signal_frame;
 	row->function_start = record->start;
 	row->function_end = record->end;
-	run(&p, record->initial_ops);
+	if (!run(&p, record->initial_ops))
+		return false;
 	work->initial = *row;
 	p.initial_known = true;
-	run(&p, record->ops);
-	return !p.bad;
+	return run(&p, record->ops);
 }

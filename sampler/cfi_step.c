@@ -40,6 +40,28 @@ static bool find_cfa(struct step *s)
 	return true;
 }
 
+/* Where a function keeps its caller's registers is inside its frame.  If the rule leads elsewhere, it
+ * is that of an epilogue, where gcc forgets to say that the register has been popped: below sp, or,
+ * with an expression on rbp (a realigned stack, after leave), in the caller's frame.  The red zone
+ * of what was interrupted can be read, and is right either way. */
+static bool is_popped(const struct step *s, unsigned n, uintptr_t at)
+{
+	if (n == REGS_SP || n == REGS_PC || s->row->signal_frame || !is_known(s->was, n))
+		return false;
+	return at < s->was->r[REGS_SP] || (s->row->reg[n].how == CFI_EXPR && at >= s->cfa);
+}
+
+static bool load_by_expression(const struct step *s, unsigned n, uintptr_t *value)
+{
+	uintptr_t at;
+
+	if (!evaluate(s, s->row->reg[n].offset, &s->cfa, &at))
+		return false;
+	if (at >= s->cfa && is_popped(s, n, at))
+		return true;
+	return s->inputs.load(s->inputs.of, at, value) || is_popped(s, n, at);
+}
+
 /* *value is the register's own so far.  False: it cannot be had. */
 static bool find_register(const struct step *s, unsigned n, uintptr_t *value)
 {
@@ -48,10 +70,7 @@ static bool find_register(const struct step *s, unsigned n, uintptr_t *value)
 
 	switch (rule->how) {
 	case CFI_OFFSET:
-		if (s->inputs.load(s->inputs.of, at, value))
-			return true;
-		return at < s->was->r[REGS_SP] && n != REGS_SP && n != REGS_PC &&
-		       is_known(s->was, n);
+		return s->inputs.load(s->inputs.of, at, value) || is_popped(s, n, at);
 	case CFI_VAL_OFFSET:
 		*value = at;
 		return true;
@@ -59,8 +78,7 @@ static bool find_register(const struct step *s, unsigned n, uintptr_t *value)
 		*value = s->was->r[rule->reg];
 		return is_known(s->was, rule->reg);
 	case CFI_EXPR:
-		return evaluate(s, rule->offset, &s->cfa, &at) &&
-		       s->inputs.load(s->inputs.of, at, value);
+		return load_by_expression(s, n, value);
 	case CFI_VAL_EXPR:
 		return evaluate(s, rule->offset, &s->cfa, value);
 	case CFI_SAME:

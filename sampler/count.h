@@ -18,7 +18,6 @@
 	X(HEAP_NO_ROOM, heap_no_room, "heap samples without room: allocated, but not in use")      \
 	X(HEAP_NESTED, heap_nested, "heap samples inside another sample of ours")                  \
 	X(HEAP_STALE, heap_stale, "live heap samples whose block was freed behind our back")       \
-	X(HEAP_FOREIGN_TLS, heap_foreign_tls, "heap samples in a vfork child or on shared TLS")    \
 	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
 	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
 	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \

@@ -120,11 +120,8 @@ static void sample(const void *p, size_t n)
 		count_add(COUNT_HEAP_NESTED);
 		return;
 	}
-	/* A vfork child runs on its parent's memory and on this very thread's data. */
-	if (self.tid != os_gettid()) {
-		count_add(COUNT_HEAP_FOREIGN_TLS);
-		return;
-	}
+	/* No look at who runs here: a vfork child's block is really in its parent's heap, and threads
+	 * that share thread-local data cannot call malloc at the same time. */
 	c = threads_capture(CAPTURE_HEAP);
 	if (c == NULL)
 		return;

@@ -1,7 +1,5 @@
-/* Two structures: rows, which our thread reads (append-only), and the sorted table of what is mapped
- * now, which handlers search.  The table exists twice: a scan writes the one not in use and
- * then advances the version, so a reader that sees the same version before and after has
- * read a consistent one, and what it reads is always mapped. */
+/* Rows are append-only: our thread reads them at leisure.  What handlers need of the same facts is in
+ * ranges.c. */
 #include "sampler/modules.h"
 
 #include <errno.h>
@@ -12,27 +10,19 @@
 #include "sampler/maps.h"
 #include "sampler/objects.h"
 #include "sampler/os.h"
-
-struct range {
-	uintptr_t         start, limit;
-	struct cfi_object unwind;       /* hdr NULL: none */
-	bool              permanent;
-};
+#include "sampler/ranges.h"
 
 static struct {
 	struct module *row;             /* MODULES_EVER_MAX, mapped at the first scan */
 	_Atomic uint32_t rows;
 	bool      present[MODULES_EVER_MAX];    /* found by the scan in progress */
+	struct { uintptr_t start, limit; } nameless[MODULES_NAMELESS_MAX];      /* a JIT's code */
+	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
 	bool      changed;              /* it found a new one or missed an old one */
 	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
 	uintptr_t ours_start, ours_limit;
 	uintptr_t main_stack_hi;
 } modules;
-
-static struct {
-	_Atomic uint32_t version;       /* table[version & 1] is the one to read */
-	struct { uint32_t count; struct range range[MODULES_LIVE_MAX]; } table[2];
-} live;
 
 static _Atomic uint32_t epoch = 1;
 static _Atomic bool     wanted; /* code was met that no range holds */
@@ -52,46 +42,11 @@ void modules_epoch_next(void)
 	atomic_fetch_add_explicit(&epoch, 1, memory_order_acq_rel);
 }
 
-static bool find_range(uint32_t version, uintptr_t pc, struct range *out)
-{
-	const struct range *r = live.table[version & 1].range;
-	uint32_t low = 0, high = live.table[version & 1].count;
-
-	if (high > MODULES_LIVE_MAX)
-		return false;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (pc < r[middle].start)
-			high = middle;
-		else if (pc >= r[middle].limit)
-			low = middle + 1;
-		else {
-			*out = r[middle];
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool find_live(uintptr_t pc, struct range *out)
-{
-	for (int tries = 0; tries < 3; tries++) {
-		uint32_t version = atomic_load_explicit(&live.version, memory_order_acquire);
-		bool found = find_range(version, pc, out);
-
-		atomic_thread_fence(memory_order_acquire);
-		if (atomic_load_explicit(&live.version, memory_order_relaxed) == version)
-			return found;
-	}
-	return false;
-}
-
 frame_t modules_frame(uintptr_t pc)
 {
 	struct range r;
 
-	if (find_live(pc, &r) && r.permanent)
+	if (ranges_find(pc, &r) && r.permanent)
 		return pc;
 	return (pc & 0xffffffffffffu) | (frame_t)modules_epoch() << 48;
 }
@@ -100,7 +55,7 @@ bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
 {
 	struct range r;
 
-	if (!find_live(pc, &r)) {
+	if (!ranges_find(pc, &r)) {
 		atomic_store_explicit(&wanted, true, memory_order_relaxed);
 		return false;
 	}
@@ -118,7 +73,7 @@ bool modules_is_code(uintptr_t pc)
 {
 	struct range r;
 
-	return find_live(pc, &r);
+	return ranges_find(pc, &r);
 }
 
 bool modules_is_ours(uintptr_t pc)
@@ -205,15 +160,34 @@ static void note_special(const struct maps_line *line, bool permanent)
 		modules.main_stack_hi = line->limit;
 }
 
+static void note_nameless(const struct maps_line *line)
+{
+	uint32_t i = modules.nameless_found;
+
+	if (i == MODULES_NAMELESS_MAX)
+		return;
+	if (i >= modules.nameless_count || modules.nameless[i].start != line->start ||
+	    modules.nameless[i].limit != line->limit)
+		modules.changed = true;
+	modules.nameless[i].start = line->start;
+	modules.nameless[i].limit = line->limit;
+	modules.nameless_found++;
+}
+
 static void scan_line(struct group *g, const struct maps_line *line, bool permanent)
 {
 	struct module *m;
 	uintptr_t own = (uintptr_t)&modules_scan;
 
 	note_special(line, permanent);
-	/* Anonymous code has no name; the vsyscall page is not in the lower half. */
-	if (line->path_len == 0 || (line->start >> 47) != 0)
+	/* The vsyscall page is not in the lower half. */
+	if ((line->start >> 47) != 0)
 		return;
+	if (line->path_len == 0) {
+		if (line->executable)
+			note_nameless(line);
+		return;
+	}
 	if (!same_object(g, line))
 		begin_group(g, line);
 	if (!line->executable)
@@ -275,17 +249,11 @@ static void bury_absent(void)
 	}
 }
 
-static void add_range(uint32_t table, const struct module *m)
+static void add_range(const struct module *m)
 {
-	struct range *r = live.table[table].range;
-	uint32_t at = live.table[table].count;
 	struct object object;
 	struct range new = { m->start, m->limit, { NULL, NULL, NULL, 0 }, m->permanent };
 
-	if (at == MODULES_LIVE_MAX) {
-		count_add(COUNT_MODULE_NO_ROW);
-		return;
-	}
 	if (objects_read(m->image, &object) && object.hdr != 0) {
 		if (m->permanent)
 			new.unwind = (struct cfi_object){ (const uint8_t *)object.hdr,
@@ -294,21 +262,22 @@ static void add_range(uint32_t table, const struct module *m)
 		else if (!objects_copy_tables(&object, &new.unwind))
 			new.unwind.hdr = NULL;
 	}
-	for (; at > 0 && r[at - 1].start > new.start; at--)
-		r[at] = r[at - 1];
-	r[at] = new;
-	live.table[table].count++;
+	ranges_insert(&new);
 }
 
 static void publish(void)
 {
-	uint32_t next = live.version + 1;
-
-	live.table[next & 1].count = 0;
+	ranges_begin();
 	for (uint32_t i = 0; i < modules.rows; i++)
 		if (modules.row[i].died == MODULE_ALIVE)
-			add_range(next & 1, &modules.row[i]);
-	atomic_store_explicit(&live.version, next, memory_order_release);
+			add_range(&modules.row[i]);
+	for (uint32_t i = 0; i < modules.nameless_count; i++) {
+		struct range code = { .start = modules.nameless[i].start,
+				      .limit = modules.nameless[i].limit };
+
+		ranges_insert(&code);
+	}
+	ranges_publish();
 }
 
 int modules_scan(bool permanent)
@@ -324,11 +293,15 @@ int modules_scan(bool permanent)
 	atomic_store(&wanted, false);
 	memset(modules.present, 0, sizeof(modules.present));
 	modules.changed = false;
+	modules.nameless_found = 0;
 	err = scan_lines(fd, permanent);
 	os_close(fd);
 	if (err < 0)
 		return err;
 	bury_absent();
+	if (modules.nameless_found != modules.nameless_count)
+		modules.changed = true;
+	modules.nameless_count = modules.nameless_found;
 	modules.scanned_epoch = modules_epoch();
 	if (modules.changed)
 		publish();

@@ -67,7 +67,7 @@ bool modules_find_unwind(uintptr_t pc, struct cfi_object *out);
  * there was a dlclose.  Context: any. */
 bool modules_are_wanted(void);
 
-/* True if pc is in an executable mapping that the last scan saw. */
+/* True if pc is in an executable mapping that the last scan saw, of an object or a JIT's. */
 bool modules_is_code(uintptr_t pc);
 
 /* End of the mapping that holds the main thread's stack, from the permanent scan; 0 unknown. */

@@ -1,9 +1,13 @@
-/* Per frame: call frame information, then (first frame only) the instruction itself, then the frame
- * pointer.  The faster layers of unwinding.md 3a to 3c go in front of step_by_cfi, in take_step;
- * they need no more than pc, sp and bp. */
+/* Per frame: a rule that is known already, call frame information, then (first frame only) the
+ * instruction itself, then the frame pointer.  Faster layers of unwinding.md (3a to 3c) go in front of
+ * step_by_cfi, in take_step; they need no more than pc, sp and bp.
+ *
+ * A rule forgets the registers that only few rows speak of (lazy binding, OpenSSL's assembly).  Where
+ * one of these is met behind a rule, the walk begins again without rules. */
 #include "sampler/unwind.h"
 
 #include "sampler/modules.h"
+#include "sampler/rules.h"
 #include "sampler/unwind_entry.h"
 #include "sampler/unwind_memory.h"
 
@@ -23,6 +27,9 @@ struct walk {
 	bool                 first;
 	bool                 exact;     /* pc was interrupted; else it is a return address */
 	bool                 described; /* this frame has a row: rbp need not be a frame pointer */
+	bool                 precise;   /* take no rules */
+	bool                 took_rules;
+	bool                 misses_register;   /* a row could not be applied behind rules */
 };
 
 static bool load(struct walk *w, uintptr_t at, uintptr_t *value)
@@ -45,6 +52,35 @@ static bool arrive(struct walk *w, const struct cfi_row *row, uintptr_t sp, uint
 	return true;
 }
 
+/* As step_by_cfi with the row behind the rule; a bp that is saved below sp was popped already. */
+static enum step step_by_rule(struct walk *w, uintptr_t at)
+{
+	struct regs *regs = w->regs;
+	uint32_t rule = w->precise ? RULES_NONE : rules_find(at);
+	bool bp_known = regs->known & BIT(REGS_BP);
+	uintptr_t sp = regs->r[REGS_SP], bp = regs->r[REGS_BP], cfa, pc, slot;
+
+	if (rule == RULES_NONE || (rules_base_is_bp(rule) && !bp_known))
+		return STEP_NONE;
+	cfa = (rules_base_is_bp(rule) ? bp : sp) + rules_cfa_offset(rule);
+	slot = cfa - rules_bp_offset(rule);
+	if (!load(w, cfa - sizeof(pc), &pc))
+		return STEP_NONE;
+	if (slot != cfa && load(w, slot, &bp))
+		bp_known = true;
+	else if (slot != cfa && !(slot < sp && bp_known))
+		return STEP_NONE;
+	if (!unwind_memory_leave(&w->memory, sp, cfa))
+		return STEP_NONE;
+	regs->r[REGS_PC] = pc;
+	regs->r[REGS_SP] = cfa;
+	regs->r[REGS_BP] = bp;
+	regs->known = BIT(REGS_PC) | BIT(REGS_SP) | (bp_known ? BIT(REGS_BP) : 0);
+	w->exact = false;
+	w->took_rules = true;
+	return STEP_TAKEN;
+}
+
 static enum step step_by_cfi(struct walk *w, uintptr_t *at)
 {
 	struct cfi_object object;
@@ -55,8 +91,12 @@ static enum step step_by_cfi(struct walk *w, uintptr_t *at)
 	if (!modules_find_unwind(*at, &object) || !cfi_find_row(&object, *at, w->work))
 		return STEP_NONE;
 	w->described = true;
-	if (!cfi_step(&object, &w->work->row, regs, unwind_memory_load, &w->memory))
+	if (object.moved == 0)
+		rules_add(*at, &w->work->row);
+	if (!cfi_step(&object, &w->work->row, regs, unwind_memory_load, &w->memory)) {
+		w->misses_register = w->took_rules;
 		return STEP_NONE;
+	}
 	if (!(regs->known & BIT(REGS_PC)))
 		return STEP_END;
 	if (arrive(w, &w->work->row, sp, pc, at))
@@ -116,8 +156,11 @@ static enum step take_step(struct walk *w, uintptr_t *at)
 
 	w->described = false;
 	unwind_memory_frame(&w->memory, w->regs->r[REGS_SP], w->exact);
-	if (w->mode == UNWIND_AUTO)
-		step = step_by_cfi(w, at);
+	if (w->mode == UNWIND_AUTO) {
+		step = step_by_rule(w, *at);
+		if (step == STEP_NONE)
+			step = step_by_cfi(w, at);
+	}
 	if (step != STEP_NONE)
 		return step;
 	if (w->exact)
@@ -130,32 +173,49 @@ static enum step take_step(struct walk *w, uintptr_t *at)
 
 static bool is_address(uintptr_t pc) { return pc >= PC_MIN && pc < PC_LIMIT; }
 
+static inline unsigned walk(struct walk *w, uintptr_t *pc, unsigned max, enum step *last)
+{
+	struct regs *regs = w->regs;
+	enum step step = STEP_TAKEN;
+	unsigned n = 0;
+
+	w->first = w->exact = true;
+	unwind_memory_enter(&w->memory, regs->r[REGS_SP], false);
+	while (step == STEP_TAKEN && (n < max || regs->r[REGS_PC] < PC_MIN)) {
+		uintptr_t at = regs->r[REGS_PC] - (w->exact ? 0 : 1);
+		bool listed = is_address(regs->r[REGS_PC]);
+
+		/* Not an address: a bad jump, if it is the first; else where the chain ends. */
+		if (!listed && !w->first) {
+			step = regs->r[REGS_PC] < PC_MIN ? STEP_END : STEP_NONE;
+			break;
+		}
+		step = take_step(w, &at);
+		w->first = false;
+		if (listed)
+			pc[n++] = at;
+	}
+	*last = step;
+	return n;
+}
+
 enum unwind_end unwind_stack(struct regs *regs, const struct unwind_stack_bounds *bounds,
 			     enum unwind_mode mode, struct cfi_work *work,
 			     uintptr_t *pc, unsigned max, unsigned *depth)
 {
-	struct walk w = {
-		.regs = regs, .work = work, .memory = { .bounds = bounds }, .mode = mode,
-		.first = true, .exact = true,
-	};
-	enum step step = STEP_TAKEN;
-	unsigned n = 0;
+	bool precise = false, again;
+	enum step last;
 
-	unwind_memory_enter(&w.memory, regs->r[REGS_SP], false);
-	while (step == STEP_TAKEN && (n < max || regs->r[REGS_PC] < PC_MIN)) {
-		uintptr_t at = regs->r[REGS_PC] - (w.exact ? 0 : 1);
-		bool listed = is_address(regs->r[REGS_PC]);
+	work->begin = *regs;
+	do {
+		struct walk w = { .regs = regs, .work = work, .memory = { .bounds = bounds },
+				  .mode = mode, .precise = precise };
 
-		/* Not an address: a bad jump, if it is the first; else where the chain ends. */
-		if (!listed && !w.first) {
-			step = regs->r[REGS_PC] < PC_MIN ? STEP_END : STEP_NONE;
-			break;
-		}
-		step = take_step(&w, &at);
-		w.first = false;
-		if (listed)
-			pc[n++] = at;
-	}
-	*depth = n;
-	return step == STEP_END ? UNWIND_COMPLETE : UNWIND_TRUNCATED;
+		*depth = walk(&w, pc, max, &last);
+		again = w.misses_register;
+		precise = true;
+		if (again)
+			*regs = work->begin;
+	} while (again);
+	return last == STEP_END ? UNWIND_COMPLETE : UNWIND_TRUNCATED;
 }

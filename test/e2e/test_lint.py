@@ -78,7 +78,7 @@ def bytes_without_objects(m): m.sample[1].value[3] = 4
 def no_time(m): m.time_nanos = 0
 def duration_of_a_snapshot(m): m.duration_nanos = 5
 def wrong_period_type(m): m.period_type.type = m.sample_type[0].type
-def period_zero(m): m.period = 0
+def period_negative(m): m.period = -1
 def other_sample_types(m): m.sample_type[0].type = string(m, 'allocations')
 def minus_in_a_type(m): m.sample_type[0].type = string(m, 'alloc-objects')
 def bad_utf8(m): m.function[0].name = string(m, b'ma\xffin')
@@ -109,7 +109,7 @@ BAD = [(8, no_empty_string), (8, gap_in_location_ids), (8, function_ids_out_of_o
        (9, location_of_no_mapping), (9, unused_location), (10, address_zero), (10, address_outside),
        (10, address_twice), (10, sample_twice), (11, negative_value), (11, more_live_than_allocated),
        (11, bytes_without_objects), (12, no_time), (12, duration_of_a_snapshot),
-       (13, wrong_period_type), (13, period_zero), (13, other_sample_types), (14, minus_in_a_type),
+       (13, wrong_period_type), (13, period_negative), (13, other_sample_types), (14, minus_in_a_type),
        (14, bad_utf8), (15, label_twice), (15, label_string_and_number), (15, label_without_key),
        (15, label_says_nothing), (16, thread_id_as_string), (16, address_as_string),
        (17, very_deep), (17, long_string), (17, executable_info), (18, names_untold),

@@ -15,12 +15,13 @@
 #define MADE_CODE_OFFSET UINT64_C(0x1000)
 #define MADE_CODE        (MADE_BASE + MADE_CODE_OFFSET)
 #define MADE_NOTE_OFFSET UINT64_C(0x200)
+#define MADE_UNDEFINED   0xfeff
 
 struct made_symbol {
 	const char *name;
 	uint64_t    at, size;           /* at: from MADE_CODE on */
 	uint8_t     type, bind;         /* STT_, STB_ */
-	uint16_t    section;            /* 0: an ordinary one */
+	uint16_t    section;            /* 0: an ordinary one; MADE_UNDEFINED */
 };
 
 struct made_elf {
@@ -50,6 +51,8 @@ static inline void made_table(const struct made_symbol *s, size_t count, Elf64_S
 			.st_info = ELF64_ST_INFO(s[i].bind, s[i].type),
 			.st_shndx = s[i].section > 0 ? s[i].section : 1,
 		};
+		if (s[i].section == MADE_UNDEFINED)
+			to[i].st_shndx = SHN_UNDEF;
 		strcpy(strings + *used, s[i].name);
 		*used += strlen(s[i].name) + 1;
 	}

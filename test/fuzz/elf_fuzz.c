@@ -96,6 +96,7 @@ static void build(const struct elf *e, const struct elf_table *table)
 	check(mapped_bytes == 0);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size + 1);

@@ -100,7 +100,7 @@ static void check_body(const struct request *r, const uint8_t *data, size_t size
 {
 	struct request_body one, many;
 	char *whole = wall_copy(data, size), *part;
-	char joined[BODY_MAX];
+	char joined[BODY_MAX], expected[BODY_MAX];
 	size_t len = size, rest = size, at = 0, n = 0, left = 0;
 	int end = request_body_begin(&one, r, BODY_MAX), got;
 
@@ -114,6 +114,7 @@ static void check_body(const struct request *r, const uint8_t *data, size_t size
 	       end == REQUEST_BODY_LONG);
 	demand(len <= BODY_MAX && len + rest <= size && (end != REQUEST_MORE || rest == 0));
 	demand(end != REQUEST_BODY_DONE || memcmp(whole + len, data + size - rest, rest) == 0);
+	memcpy(expected, whole, len);
 	for (got = REQUEST_MORE; at < size && got == REQUEST_MORE;) {
 		size_t some = size - at < piece ? size - at : piece;
 
@@ -124,7 +125,7 @@ static void check_body(const struct request *r, const uint8_t *data, size_t size
 		memcpy(joined + n, part, some);
 		n += some;
 	}
-	demand(got == end && n == len && memcmp(joined, whole, n) == 0);
+	demand(got == end && n == len && memcmp(joined, expected, n) == 0);
 	demand(end != REQUEST_BODY_DONE || left + size - at == rest);
 }
 

@@ -92,22 +92,5 @@ int main(void)
 	raise(SIGPROF);
 	sigaction(SIGPROF, NULL, &old);
 	printf("once: %d, now default %d\n", users, old.sa_handler == SIG_DFL);
-	spin(50000000);
-
-	/* Blocked: stays pending until it is let in. */
-	sigset_t prof, pending;
-	sigemptyset(&prof);
-	sigaddset(&prof, SIGPROF);
-	signal(SIGPROF, on_simple);
-	simple = 0;
-	sigprocmask(SIG_BLOCK, &prof, NULL);
-	spin(50000000);
-	sigpending(&pending);
-	printf("pending before %d", sigismember(&pending, SIGPROF));
-	raise(SIGPROF);
-	sigpending(&pending);
-	printf(" after %d, handled %d", sigismember(&pending, SIGPROF), simple);
-	sigprocmask(SIG_UNBLOCK, &prof, NULL);
-	printf(", then %d\n", simple);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* waits_for_signals -- a program that takes its signals synchronously: all of them blocked, sigwait,
- * sigtimedwait and signalfd must give its own and never another; and interrupted calls: none is. */
+ * sigtimedwait, sigpending and signalfd must give its own and never another; one of its own that comes
+ * while they are blocked is kept; and interrupted calls: none is. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,6 +13,9 @@
 #include <unistd.h>
 
 static atomic_int done, interrupted;
+static volatile sig_atomic_t handled;
+
+static void on_sigprof(int signo) { handled += signo == SIGPROF; }
 
 static void burn(int n)
 {
@@ -37,7 +41,7 @@ static void *naps(void *unused)
 
 int main(void)
 {
-	sigset_t all, before;
+	sigset_t all, before, pending;
 	struct timespec second = { 0, 300000000 };
 	struct signalfd_siginfo info = { 0 };
 	struct pollfd ready = { .events = POLLIN };
@@ -62,6 +66,15 @@ int main(void)
 	pthread_kill(pthread_self(), SIGPROF);
 	if (read(ready.fd, &info, sizeof(info)) == sizeof(info))
 		printf("signalfd: my SIGPROF %d\n", info.ssi_signo == SIGPROF);
+	signal(SIGPROF, on_sigprof);
+	burn(100000000);
+	sigpending(&pending);
+	printf("pending before: %d", sigismember(&pending, SIGPROF));
+	raise(SIGPROF);
+	sigpending(&pending);
+	printf(" after: %d, handled %d", sigismember(&pending, SIGPROF), handled);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	printf(", then %d\n", handled);
 	done = 1;
 	pthread_join(t, NULL);
 	printf("interrupted: %d\n", interrupted);

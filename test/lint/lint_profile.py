@@ -140,7 +140,8 @@ def lint_message(body, kind=None, delta=False, exe=None, build_id=None, now=None
         if '-' in name or not name or not unit:
             found.add(14, 'sample type %r/%r', name, unit)
     period_type = (string(m.period_type.type, 'period type'), string(m.period_type.unit, 'period type'))
-    if not all(period_type) or m.period <= 0:
+    # Go's period is the rate, and the rate of a heap profile that is switched off is 0.
+    if not all(period_type) or m.period < 0 or m.period == 0 and kind not in ('heap', 'allocs'):
         found.add(13, 'period %d of type %r', m.period, period_type)
     default = string(m.default_sample_type, 'default sample type')
     if default and default not in [t for t, u in types]:

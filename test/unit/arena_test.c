@@ -13,7 +13,8 @@
 
 static void memory_is_aligned_zeroed_and_nobody_elses(void **state)
 {
-	static const size_t sizes[] = { 1, 0, 15, 16, 17, 100, 4096, 65536, 3, 200000, 5, 1u << 20, 7 };
+	static const size_t sizes[] = { 1, 0, 15, 16, 17, 100, 4096, 65536, 3, 200000, 5,
+					1u << 20, 7 };
 	unsigned char *got[COUNT_OF(sizes)];
 	struct arena a = map_fail_arena(16u << 20);
 
@@ -157,6 +158,7 @@ static void a_copied_string_ends_in_a_zero_and_reads_no_further(void **state)
 		static const char text[] = "the quick brown fox jumps over the lazy dog";
 		const char *copy = arena_copy_string(&a, wall_copy(text, n), n);
 
+		memset(arena_alloc(&a, 16), 'x', 16);
 		assert_memory_equal(copy, text, n);
 		assert_int_equal(copy[n], 0);
 	}

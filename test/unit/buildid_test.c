@@ -32,6 +32,8 @@ static const struct { const char *says, *notes; size_t len; const char *id; } ca
 	  sizeof(HEAD("\1", "\1", "\3") "x\0\0\0y\0\0\0" MATCH) - 1, ID20 },
 	{ "no padding at the end", HEAD("\4", "\5", "\3") GNU "12345",
 	  sizeof(HEAD("\4", "\5", "\3") GNU "12345") - 1, "12345" },
+	{ "behind an empty one", HEAD("\4", "\0", "\3") GNU MATCH,
+	  sizeof(HEAD("\4", "\0", "\3") GNU MATCH) - 1, ID20 },
 	{ "more than BUILD_ID_MAX bytes", HEAD("\4", "\50", "\3") GNU ID20 ID20,
 	  sizeof(HEAD("\4", "\50", "\3") GNU ID20 ID20) - 1, ID20 "0123456789ab" },
 
@@ -45,6 +47,8 @@ static const struct { const char *says, *notes; size_t len; const char *id; } ca
 	  sizeof(HEAD("\4", "\4", "\3") "BSD\0abcd") - 1, "" },
 	{ "an owner that starts as ours", HEAD("\5", "\4", "\3") "GNU2\0\0\0\0abcd",
 	  sizeof(HEAD("\5", "\4", "\3") "GNU2\0\0\0\0abcd") - 1, "" },
+	{ "an owner with more behind our name", HEAD("\5", "\4", "\3") "GNU\0x\0\0\0abcd",
+	  sizeof(HEAD("\5", "\4", "\3") "GNU\0x\0\0\0abcd") - 1, "" },
 	{ "a name of 4 GiB", "\377\377\377\377\4\0\0\0\3\0\0\0GNU\0abcd", 20, "" },
 	{ "an id of 4 GiB", "\4\0\0\0\377\377\377\377\3\0\0\0GNU\0abcd", 20, "" },
 	{ "all sizes 0", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24, "" },

@@ -23,7 +23,7 @@ struct ops {
 
 #define OPS(...) ((struct ops){ (const uint8_t[]){ __VA_ARGS__ }, \
 				sizeof((const uint8_t[]){ __VA_ARGS__ }) })
-#define NO_OPS ((struct ops){ NULL, 0 })
+#define NO_OPS ((struct ops){ (const uint8_t[]){ 0 }, 0 })
 
 /* A CIE's usual ones: CFA = rsp + 8, return address at CFA - 8. */
 #define ENTRY_OPS OPS(0x0c, 7, 8, 0x90, 1)

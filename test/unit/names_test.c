@@ -14,8 +14,8 @@
 
 void job_breathe(void) {}
 
-/* Functions of this program: assembler, so that their ends are known.  Only the first has an FDE
- * of its own; the last has a size, but no FDE. */
+/* Functions of this program: assembler, so that their ends are known, with and without a size or an
+ * FDE.  One FDE has no symbol. */
 __asm__(".text\n"
 	".globl _ZN2ns3Box4workEv\n"
 	".type _ZN2ns3Box4workEv, @function\n"
@@ -30,13 +30,19 @@ __asm__(".text\n"
 	".skip 32, 0x90\n"
 	".cfi_endproc\n"
 	".skip 32, 0x90\n"
+	".globl names_test_no_fde\n"
+	".type names_test_no_fde, @function\n"
+	"names_test_no_fde: .skip 32, 0x90\n"
+	".cfi_startproc\n"
+	".skip 32, 0x90\n"
+	".cfi_endproc\n"
 	".globl names_test_sized\n"
 	".type names_test_sized, @function\n"
 	"names_test_sized: .skip 32, 0x90\n"
 	".size names_test_sized, 32\n"
 	".skip 64, 0x90\n");
 extern const char work[] __asm__("_ZN2ns3Box4workEv");
-extern const char names_test_no_size[], names_test_sized[];
+extern const char names_test_no_size[], names_test_no_fde[], names_test_sized[];
 extern const char __executable_start[];
 
 static struct arena arena;
@@ -120,6 +126,10 @@ static void behind_its_end_a_function_has_no_say(void **state)
 	/* Without a size: up to the end of its FDE. */
 	assert_string_equal(find(&m, names_test_no_size + 31)->name, "names_test_no_size");
 	assert_false(find(&m, names_test_no_size + 32)->from_symbol);
+	/* Or up to where one begins. */
+	assert_string_equal(find(&m, names_test_no_fde + 31)->name, "names_test_no_fde");
+	find(&m, names_test_no_fde + 40);
+	assert_string_equal(answer.name, made_name(&m, in_object(names_test_no_fde + 32)));
 	assert_string_equal(find(&m, names_test_sized + 31)->name, "names_test_sized");
 	assert_false(find(&m, names_test_sized + 32)->from_symbol);
 	names_reset();

@@ -170,6 +170,7 @@ static void what_is_no_code_is_left_out(void **state)
 		{ "section", 0x20, 16, STT_SECTION, STB_LOCAL, 0 },
 		{ "thread_local", 0x30, 16, STT_TLS, STB_GLOBAL, 0 },
 		{ "elsewhere", 0x40, 16, GLOBAL, SHN_ABS },
+		{ "undefined", 0x60, 16, GLOBAL, MADE_UNDEFINED },      /* has a place in a PLT */
 		{ "common", 0x50, 16, GLOBAL, SHN_COMMON },
 		{ "outside", CODE_BYTES, 16, GLOBAL, 0 },
 		{ "far_outside", UINT64_C(1) << 60, 16, GLOBAL, 0 },

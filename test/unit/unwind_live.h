@@ -13,9 +13,13 @@
 
 enum { LIVE_TEXTS_MAX = 256, LIVE_DEPTH = 256 };
 
-/* How real programs are built. */
+/* How real programs are built, but every call is one. */
+#ifdef __clang__
+#define NO_FRAME_POINTER __attribute__((noinline, disable_tail_calls))
+#else
 #define NO_FRAME_POINTER \
 	__attribute__((noinline, optimize("omit-frame-pointer", "no-optimize-sibling-calls")))
+#endif
 
 struct live_text {
 	uintptr_t         start, limit;

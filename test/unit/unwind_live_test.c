@@ -31,15 +31,24 @@ static NO_FRAME_POINTER void look(void)
 	their_depth = (unsigned)backtrace(theirs, LIVE_DEPTH);
 }
 
+/* Sanitizers have a backtrace() of their own, which adds itself. */
+#ifdef SHIM_CHECKS
+#define EXTRA_MAX 1u
+#else
+#define EXTRA_MAX 0u
+#endif
+
 /* backtrace() has return addresses as they are; where there is none, that is, in what was
  * interrupted and in the trampoline, both have the same. */
 static void check_same(unsigned at_least)
 {
+	unsigned extra = their_depth - depth;
+
 	assert_int_equal(end, UNWIND_COMPLETE);
-	assert_int_equal(depth, their_depth);
+	assert_in_range(extra, 0, EXTRA_MAX);
 	assert_true(depth >= at_least);
 	for (unsigned i = 1; i < depth; i++)
-		assert_true((uintptr_t)theirs[i] - ours[i] <= 1);
+		assert_true((uintptr_t)theirs[i + extra] - ours[i] <= 1);
 }
 
 /* --- a chain of functions with known return addresses -------------------------------------- */
@@ -106,13 +115,13 @@ static void an_unknown_stack_is_walked_all_the_same(void **state)
 
 /* An aligned local in a function with alloca: gcc keeps the old stack pointer in a register and
  * then in a slot, and the CFA is an expression. */
-static NO_FRAME_POINTER long realigned(long n)
+static NO_FRAME_POINTER long realigned(long n, void (*then)(void))
 {
 	_Alignas(64) volatile char aligned[256];
 	volatile char *more = alloca((size_t)n);
 
 	more[0] = aligned[n & 63] = 1;
-	look();
+	then();
 	return more[0] + aligned[0];
 }
 
@@ -120,7 +129,7 @@ static void realigned_stacks_are_walked(void **state)
 {
 	(void)state;
 	for (long n = 1; n < 100; n += 7) {
-		sink = realigned(n);
+		sink = realigned(n, look);
 		check_same(3);
 	}
 }
@@ -249,8 +258,10 @@ static void measure(void)
 	swapcontext(&inside, &outside);
 }
 
+static size_t used;
+
 /* Bytes below the stack pointer of unwind_stack's caller that it wrote to. */
-static NO_FRAME_POINTER size_t stack_used(const struct unwind_stack_bounds *b)
+static NO_FRAME_POINTER void find_stack_used(void)
 {
 	size_t clean = 0;
 
@@ -259,29 +270,29 @@ static NO_FRAME_POINTER size_t stack_used(const struct unwind_stack_bounds *b)
 	inside.uc_stack = (stack_t){ .ss_sp = painted, .ss_size = sizeof(painted) };
 	inside.uc_link = &outside;
 	makecontext(&inside, measure, 0);
-	walked_bounds = b;
 	regs_here(&walked);
 	swapcontext(&outside, &inside);
 	while (painted[clean] == PAINT)
 		clean++;
-	return measured_sp - (uintptr_t)(painted + clean);
+	used = measured_sp - (uintptr_t)(painted + clean);
 }
 
+/* The most is used where a CFA is an expression, on a stack that is probed. */
 static void the_walk_takes_little_stack(void **state)
 {
 	static const struct unwind_stack_bounds none;
-	size_t known_stack = stack_used(&bounds);
-	size_t unknown_stack;
+	const struct unwind_stack_bounds *const both[] = { &bounds, &none };
 
 	(void)state;
-	assert_int_equal(end, UNWIND_COMPLETE);
-	unknown_stack = stack_used(&none);
-	assert_int_equal(end, UNWIND_COMPLETE);
-	print_message("stack used: %zu bytes, unknown stack: %zu\n", known_stack, unknown_stack);
+	for (size_t i = 0; i < COUNT_OF(both); i++) {
+		walked_bounds = both[i];
+		sink = realigned(5000, find_stack_used);
+		assert_int_equal(end, UNWIND_COMPLETE);
+		print_message("stack used: %zu bytes\n", used);
 #if defined(__OPTIMIZE__) && !defined(SHIM_CHECKS)
-	assert_in_range(known_stack, 200, 1024);
-	assert_in_range(unknown_stack, 200, 1024);
+		assert_in_range(used, 200, 1024);
 #endif
+	}
 }
 
 int main(void)

@@ -1,0 +1,47 @@
+/* test/fake/sys_refused.h -- stands in for sampler/sys_<arch>.c: the kernel, which is counted and
+ * says no when a test wants it to. */
+#ifndef TEST_FAKE_SYS_REFUSED_H
+#define TEST_FAKE_SYS_REFUSED_H
+
+#include <stdatomic.h>
+
+#include "sampler/sys.h"
+
+static struct {
+	long             nr;            /* this call ... */
+	_Atomic unsigned from;          /* ... the so-manieth of it and all later ones; 0: none ... */
+	long             error;         /* ... is answered so */
+	_Atomic unsigned seen;
+} sys_refused;
+
+/* From now on the nth call of this kind and all after it fail; n 0: none does, they are counted. */
+static inline void sys_refuse(long nr, unsigned n, long error)
+{
+	sys_refused.from = 0;
+	sys_refused.nr = nr;
+	sys_refused.error = error;
+	sys_refused.seen = 0;
+	sys_refused.from = n;
+}
+
+long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	if (nr == sys_refused.nr) {
+		unsigned n = atomic_fetch_add(&sys_refused.seen, 1) + 1;
+
+		if (sys_refused.from != 0 && n >= sys_refused.from)
+			return sys_refused.error;
+	}
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#endif

@@ -1,0 +1,328 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "fake/child.h"
+#include "fake/sys_refused.h"
+#include "sampler/count.h"
+#include "sampler/limits.h"
+#include "sampler/os.h"
+#include "sampler/self.h"
+#include "sampler/thread_names.h"
+#include "sampler/threads.h"
+
+#define DEPTH 100
+#define MANY  (3 * THREADS_PER_CHUNK)
+
+static struct thread_slot *slots[MANY];
+
+static void claim_many(void)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		slots[i] = threads_claim();
+		assert_non_null(slots[i]);
+	}
+}
+
+static void release_many(void)
+{
+	for (unsigned i = 0; i < MANY; i++)
+		threads_release(slots[i]);
+}
+
+static bool count_slots(struct thread_slot *slot, void *arg)
+{
+	(void)slot;
+	++*(unsigned *)arg;
+	return true;
+}
+
+static unsigned slots_in_use(void)
+{
+	unsigned n = 0;
+
+	threads_each(count_slots, &n);
+	return n;
+}
+
+static int leave_nothing(void **state)
+{
+	(void)state;
+	if (self.phase == SELF_READY)
+		threads_leave();
+	memset(&self, 0, sizeof(self));
+	return slots_in_use() != 0;
+}
+
+static void before_init_there_are_no_slots(void **state)
+{
+	uint64_t before = count_get(COUNT_THREAD_NO_SLOT);
+
+	(void)state;
+	assert_null(threads_claim());
+	assert_int_equal(count_get(COUNT_THREAD_NO_SLOT), before + 1);
+	assert_int_equal(slots_in_use(), 0);
+	assert_null(threads_find(os_gettid()));
+}
+
+static void without_memory_there_are_no_slots(void **state)
+{
+	uint64_t before = count_get(COUNT_THREAD_NO_SLOT);
+
+	(void)state;
+	threads_init(DEPTH);
+	assert_int_equal(threads_depth(), DEPTH);
+	sys_refuse(SYS_mmap, 1, -ENOMEM);
+	assert_null(threads_claim());
+	assert_int_equal(count_get(COUNT_THREAD_NO_SLOT), before + 1);
+	threads_enter(NULL);
+	sys_refuse(0, 0, 0);
+	/* Such a thread is known, but not sampled. */
+	assert_int_equal(self.phase, SELF_READY);
+	assert_null(self.slot);
+	assert_null(threads_capture(CAPTURE_HEAP));
+	threads_leave();
+	assert_int_equal(self.phase, SELF_GONE);
+}
+
+static void more_threads_than_a_chunk_has_get_slots_of_their_own(void **state)
+{
+	(void)state;
+	claim_many();
+	for (unsigned i = 0; i < MANY; i++)
+		for (unsigned k = 0; k < i; k++)
+			assert_ptr_not_equal(slots[i], slots[k]);
+	assert_int_equal(slots_in_use(), MANY);
+	release_many();
+}
+
+static void slots_are_used_again(void **state)
+{
+	struct thread_slot *first[MANY];
+
+	(void)state;
+	claim_many();
+	memcpy(first, slots, sizeof(first));
+	release_many();
+	sys_refuse(SYS_mmap, 1, -ENOMEM);
+	claim_many();
+	sys_refuse(0, 0, 0);
+	assert_memory_equal(first, slots, sizeof(first));
+	release_many();
+}
+
+static void a_claimed_slot_knows_nothing_of_its_last_thread(void **state)
+{
+	static char arg;
+	struct thread_slot *s = threads_claim();
+
+	(void)state;
+	s->tid = 77;
+	s->timer = 77;
+	s->scanned = true;
+	s->stack_hi = 77;
+	s->start_arg = &arg;
+	s->start = (void *(*)(void *))(void *)&arg;
+	threads_release(s);
+	assert_null(threads_find(77));
+	assert_ptr_equal(threads_claim(), s);
+	assert_int_equal(s->tid, 0);
+	assert_int_equal(s->timer, 0);
+	assert_false(s->scanned);
+	assert_int_equal(s->stack_hi, 0);
+	assert_null(s->start_arg);
+	assert_null((void *)s->start);
+	threads_release(s);
+}
+
+static void a_released_slot_belongs_to_no_thread(void **state)
+{
+	struct thread_slot *s = threads_claim();
+
+	(void)state;
+	s->tid = 77;
+	assert_ptr_equal(threads_find(77), s);
+	threads_release(s);
+	assert_int_equal(s->tid, 0);
+	assert_null(threads_find(77));
+}
+
+static bool stop_at_third(struct thread_slot *slot, void *arg)
+{
+	(void)slot;
+	return ++*(unsigned *)arg < 3;
+}
+
+static void the_walk_over_slots_ends_when_it_is_told_to(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	claim_many();
+	threads_each(stop_at_third, &n);
+	assert_int_equal(n, 3);
+	release_many();
+}
+
+/* Enters with the slots of other threads around, and writes all of its scratch. */
+static void scratch_is_nobody_elses(void **state)
+{
+	size_t bytes = sizeof(struct capture) + DEPTH * sizeof(uintptr_t);
+
+	(void)state;
+	claim_many();
+	for (unsigned i = 0; i < MANY; i++)
+		for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
+			self.slot = slots[i];
+			memset(threads_capture(kind), (int)(2 * i + (unsigned)kind), bytes);
+		}
+	for (unsigned i = 0; i < MANY; i++)
+		for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
+			const uint8_t *c;
+
+			self.slot = slots[i];
+			c = (const uint8_t *)threads_capture(kind);
+			assert_int_equal((uintptr_t)c % 64, 0);
+			for (size_t at = 0; at < bytes; at++)
+				assert_int_equal(c[at], (uint8_t)(2 * i + (unsigned)kind));
+		}
+	assert_int_equal(slots_in_use(), MANY);
+	self.slot = NULL;
+	release_many();
+}
+
+static void a_thread_enters_and_leaves(void **state)
+{
+	(void)state;
+	self.heap_rate = self.heap_left = 77;
+	threads_enter(NULL);
+	assert_int_equal(self.phase, SELF_READY);
+	assert_int_equal(self.tid, os_gettid());
+	assert_non_null(self.slot);
+	assert_int_equal(self.slot->tid, self.tid);
+	assert_int_not_equal(self.random, 0);
+	/* So that its first allocation takes the slow path and draws a gap. */
+	assert_int_equal(self.heap_left, 0);
+	assert_int_equal(self.heap_rate, 0);
+	assert_ptr_equal(threads_find(self.tid), self.slot);
+	threads_leave();
+	assert_int_equal(self.phase, SELF_GONE);
+	assert_null(self.slot);
+	assert_null(threads_find(os_gettid()));
+}
+
+static void a_thread_knows_its_name(void **state)
+{
+	(void)state;
+	prctl(PR_SET_NAME, "threads_test");
+	threads_enter(NULL);
+	assert_string_equal(thread_names_get(self.name), "threads_test");
+}
+
+static void a_thread_takes_the_slot_it_was_given(void **state)
+{
+	struct thread_slot *given = threads_claim();
+
+	(void)state;
+	given->stack_hi = 77;
+	threads_enter(given);
+	assert_ptr_equal(self.slot, given);
+	assert_int_equal(given->stack_hi, 77);
+	assert_int_equal(slots_in_use(), 1);
+}
+
+static void a_thread_takes_the_slot_that_the_scan_has_made_for_it(void **state)
+{
+	struct thread_slot *other = threads_claim(), *scanned = threads_claim();
+
+	(void)state;
+	scanned->tid = os_gettid();
+	scanned->scanned = true;
+	threads_enter(NULL);
+	assert_ptr_equal(self.slot, scanned);
+	threads_release(other);
+}
+
+static void two_threads_draw_different_numbers(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	threads_enter(NULL);
+	first = self.random;
+	threads_leave();
+	threads_enter(NULL);
+	assert_true(self.random != first);
+}
+
+static void check_fork(void)
+{
+	threads_after_fork();
+	CHILD_DEMAND(slots_in_use() == 1);
+	CHILD_DEMAND(self.tid == os_gettid() && self.tid != 0);
+	CHILD_DEMAND(threads_find(self.tid) == self.slot);
+	CHILD_DEMAND(self.slot->timer == 0);
+	CHILD_DEMAND(self.slot->stack_hi == 77);
+}
+
+static void a_fork_child_has_one_thread_and_no_timer(void **state)
+{
+	(void)state;
+	threads_enter(NULL);
+	self.slot->timer = 5;
+	self.slot->stack_hi = 77;
+	claim_many();
+	slots[3]->tid = 77;
+	assert_child(check_fork);
+	assert_int_equal(slots_in_use(), MANY + 1);
+	release_many();
+}
+
+static void check_fork_without_a_slot(void)
+{
+	threads_after_fork();
+	CHILD_DEMAND(slots_in_use() == 0);
+	CHILD_DEMAND(self.tid == os_gettid() && self.slot == NULL);
+}
+
+static void a_fork_child_may_have_no_slot(void **state)
+{
+	(void)state;
+	claim_many();
+	assert_child(check_fork_without_a_slot);
+	release_many();
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, leave_nothing)
+
+int main(void)
+{
+	/* The first two need slots never to have been had. */
+	const struct CMUnitTest tests[] = {
+		TEST(before_init_there_are_no_slots),
+		TEST(without_memory_there_are_no_slots),
+		TEST(more_threads_than_a_chunk_has_get_slots_of_their_own),
+		TEST(slots_are_used_again),
+		TEST(a_claimed_slot_knows_nothing_of_its_last_thread),
+		TEST(a_released_slot_belongs_to_no_thread),
+		TEST(the_walk_over_slots_ends_when_it_is_told_to),
+		TEST(scratch_is_nobody_elses),
+		TEST(a_thread_enters_and_leaves),
+		TEST(a_thread_knows_its_name),
+		TEST(a_thread_takes_the_slot_it_was_given),
+		TEST(a_thread_takes_the_slot_that_the_scan_has_made_for_it),
+		TEST(two_threads_draw_different_numbers),
+		TEST(a_fork_child_has_one_thread_and_no_timer),
+		TEST(a_fork_child_may_have_no_slot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
