@@ -65,7 +65,7 @@ $(B)/gen/encode/profile.pb-c.h: encode/profile.proto
 	$(if $(Q),@echo '  PROTO $<')
 	$(Q)protoc-c --c_out=$(B)/gen $<
 
-$(B)/obj/encode/profile.pb-c.o: $(B)/gen/encode/profile.pb-c.h
+$(B)/obj/encode/profile.pb-c.o: $(B)/gen/encode/profile.pb-c.h $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(must) -DNDEBUG -c -o $@ $(B)/gen/encode/profile.pb-c.c
 
@@ -74,6 +74,8 @@ $(B)/obj/encode/profile.pb-c.o: $(B)/gen/encode/profile.pb-c.h
 # ours can reach the host's heap or end the host.
 
 static_libs := $(foreach l,z protobuf-c iberty,$(B)/static/lib$(l).a)
+# For tests: the libraries call back into libcalls.c.
+linked      := -Wl,--start-group $(B)/libcore.a $(static_libs) -Wl,--end-group
 
 $(B)/static/%.a: encode/libcalls.syms
 	@mkdir -p $(@D)
@@ -102,16 +104,16 @@ $(core): $(filter-out $(B)/obj/preload/%,$(objects)) $(B)/obj/preload/config.o
 $(tests): $(B)/%: %.c $(core) $(static_libs) $(B)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  TEST  $<')
-	$(Q)$(cc) -Wno-missing-prototypes -Itest -MMD -MP -MF $@.d -o $@ $< $(core) $(static_libs) \
+	$(Q)$(cc) -Wno-missing-prototypes -Itest -MMD -MP -MF $@.d -o $@ $< $(linked) \
 		-lcmocka -lm -pthread
 
-$(replays): $(B)/test/replay/%: test/fuzz/%_fuzz.c test/fuzz/replay.c $(core) $(B)/flags
+$(replays): $(B)/test/replay/%: test/fuzz/%_fuzz.c test/fuzz/replay.c $(core) $(static_libs) $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(cc) -Wno-missing-prototypes -Itest -o $@ $(filter %.c,$^) $(core) $(static_libs) -pthread
+	$(Q)$(cc) -Wno-missing-prototypes -Itest -o $@ $(filter %.c,$^) $(linked) -pthread
 
-$(fuzzers): $(B)/%: %.c $(core)
+$(fuzzers): $(B)/%: %.c $(core) $(static_libs)
 	@mkdir -p $(@D)
-	$(Q)$(cc) -Wno-missing-prototypes -fsanitize=fuzzer -Itest -o $@ $< $(core) $(static_libs) -pthread
+	$(Q)$(cc) -Wno-missing-prototypes -fsanitize=fuzzer -Itest -o $@ $< $(linked) -pthread
 
 # Hosts are what a distribution ships: no frame pointers.
 host_flags := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread

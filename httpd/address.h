@@ -46,7 +46,7 @@ struct address_list {
 	size_t         error_at;        /* and where: an offset into the text, <= len */
 };
 
-/* Returns how many: 0 (off) to ADDRESS_MAX; or -EINVAL, then only error and error_at are set. */
+/* Returns how many: 0 (off) to ADDRESS_MAX; or -EINVAL and an empty list. */
 MUST_CHECK int address_parse(const char *text, size_t len, int pid, struct address_list *out);
 
 /* Writes "127.0.0.1:6060", "[::1]:6060" (RFC 5952) or "unix:/path", as much as there is room for,

@@ -9,8 +9,8 @@
 
 #include "sampler/compiler.h"
 
-/* Makes a fresh TLS block (as _dl_allocate_tls returns it) look like a thread's own: its pointers to
- * itself, and the guards that compiled code reads from it.  birth_<arch>.c */
+/* Makes a fresh TLS block (as _dl_allocate_tls returns it) look like a thread's own: its pointers
+ * to itself, and the guards that compiled code reads from it.  birth_<arch>.c */
 void birth_prepare_tls(void *tls);
 
 /* A thread of this process that runs run(arg) with every signal blocked.  0 or -errno; the host's

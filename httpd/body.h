@@ -26,7 +26,8 @@ void body_init(struct body *body, struct arena *arena);
 void body_clear(struct body *body);
 void body_text(struct body *body, const char *text);
 
-/* A sink that hands on to another and lets the desk breathe in between: put in front of slow ones. */
+/* A sink that hands on to another and lets the desk breathe in between: put in front of slow
+ * ones. */
 struct body_breather {
 	struct sink  sink;
 	struct sink *to;

@@ -25,7 +25,7 @@ struct conn {
 	struct exchange     x;
 	struct job         *job;
 	struct request_body body;
-	char               *data;               /* the body as far as it came, CONN_BODY_MAX bytes */
+	char               *data;               /* the body as far as it came */
 	size_t              data_len;
 	size_t              head_len;           /* of the request, at the start of in */
 	size_t              have;               /* bytes in in */
@@ -316,9 +316,9 @@ bool conn_go(struct conn *c, short revents, uint64_t now_ns)
 		go_work(c, now_ns);
 	} else if (now_ns >= c->deadline_ns) {
 		return false;
-	} else if (c->state == WRITE ? revents != 0 : (revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-		if (!(c->state == WRITE ? go_write(c, now_ns) : go_read(c, now_ns)))
-			return false;
+	} else if (revents != 0 &&
+		   !(c->state == WRITE ? go_write(c, now_ns) : go_read(c, now_ns))) {
+		return false;
 	}
 	/* Pipelined requests are here already: no poll will tell. */
 	if (c->state == READ_HEAD && c->have > 0)

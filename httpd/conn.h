@@ -29,7 +29,8 @@ void conn_close(struct conn *c);
 int conn_fd(const struct conn *c);
 short conn_events(const struct conn *c);        /* for poll */
 
-/* Does what is possible now.  revents is what poll said (0: nothing).  False: it is over, close it. */
+/* Does what is possible now.  revents is what poll said (0: nothing).  False: it is over, close
+ * it. */
 bool conn_go(struct conn *c, short revents, uint64_t now_ns);
 
 /* When to call conn_go next even if poll says nothing; CLOCK_MONOTONIC. */

@@ -65,8 +65,9 @@ static bool allows_address(const char *text)
 			 desk.options.default_addr, NULL);
 	for (int i = 0; i < n; i++)
 		if (!list.address[i].loopback && !desk.options.insecure) {
-			log_line(LOG_ERROR, "PPROFSHIM_ADDR=", text, ": other machines could reach it"
-				 "; allowed with PPROFSHIM_INSECURE=1; using ",
+			log_line(LOG_ERROR, "PPROFSHIM_ADDR=", text,
+				 ": other machines could reach it; allowed with "
+				 "PPROFSHIM_INSECURE=1; using ",
 				 desk.options.default_addr, NULL);
 			return false;
 		}

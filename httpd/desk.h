@@ -1,8 +1,8 @@
 /* httpd/desk.h -- our one thread: where it comes from and how it ends.
  *
  * Made by raw clone on a TLS block that ld.so allocated, so that libc's single-thread paths stay
- * with the host (DESIGN.md 9).  It shares nothing with the host but memory: it takes no lock of libc
- * or ld.so, touches no heap, has every signal blocked, and at birth drops every capability.
+ * with the host (DESIGN.md 9).  It shares nothing with the host but memory: it takes no lock of
+ * libc or ld.so, touches no heap, has every signal blocked, and at birth drops every capability.
  *
  * Context   desk_init: the constructor, on the host's thread.  desk_start: the constructor, or the
  *           first tick of a fork child (inside the handler).  desk_after_fork: the child's only

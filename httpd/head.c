@@ -8,7 +8,6 @@
 
 static const struct { int status; const char *reason; } reasons[] = {
 	{ 200, "OK" },
-	{ 204, "No Content" },
 	{ 301, "Moved Permanently" },
 	{ 307, "Temporary Redirect" },
 	{ 400, "Bad Request" },
@@ -17,7 +16,6 @@ static const struct { int status; const char *reason; } reasons[] = {
 	{ 404, "Not Found" },
 	{ 405, "Method Not Allowed" },
 	{ 408, "Request Timeout" },
-	{ 411, "Length Required" },
 	{ 413, "Request Entity Too Large" },
 	{ 414, "Request URI Too Long" },
 	{ 415, "Unsupported Media Type" },

@@ -1,5 +1,5 @@
-/* libc's ucontext functions switch the stacks: plain register moves and one rt_sigprocmask, no lock,
- * nothing thread-local. */
+/* libc's ucontext functions switch the stacks: plain register moves and one rt_sigprocmask, no
+ * lock, nothing thread-local. */
 #include "httpd/job.h"
 
 #include <ucontext.h>

@@ -11,8 +11,8 @@ struct listener {
 	struct address address;         /* where it really is: the port it got */
 };
 
-/* Binds to *wanted, or to the next port that is free, of at most `tries`; says where, or why not, on
- * the log.  0 or -errno, then l->fd is -1. */
+/* Binds to *wanted, or to the next port that is free, of at most `tries`; says where, or why not,
+ * on the log.  0 or -errno, then l->fd is -1. */
 MUST_CHECK int listen_open(struct listener *l, const struct address *wanted, unsigned tries);
 
 #endif

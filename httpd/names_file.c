@@ -137,7 +137,10 @@ void names_file_close(int fd, const struct names_file *file)
 {
 	struct names_file now;
 
-	if (fd >= 0 && identify(fd, &now) == 0 && now.dev == file->dev &&
-	    now.inode == file->inode)
+	if (fd < 0)
+		return;
+	/* What is not ours any more os_close forgets, and does not close. */
+	if (!os_is_ours(fd) || (identify(fd, &now) == 0 && now.dev == file->dev &&
+				now.inode == file->inode))
 		os_close(fd);
 }

@@ -29,7 +29,7 @@ MUST_CHECK int names_file_open(const struct module *module, struct elf *e, struc
 MUST_CHECK int names_file_reopen(const struct module *module, const struct names_file *file);
 /* True if the descriptor is still this file, and unchanged. */
 bool names_file_is(int fd, const struct names_file *file);
-/* Closes it, if it is this file, changed or not: else the number is somebody else's by now. */
+/* Closes it, if it is this file, changed or not: else the number may be another file of ours. */
 void names_file_close(int fd, const struct names_file *file);
 
 #endif

@@ -1,4 +1,5 @@
-/* httpd/places.h -- from recorded frames to what a profile says of them: module, function, location.
+/* httpd/places.h -- from recorded frames to what a profile says of them: module, function,
+ * location.
  *
  * Each distinct frame is looked up once a request.
  *

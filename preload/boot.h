@@ -2,9 +2,9 @@
  * call comes back to our own door.
  *
  * Context   the host's thread, inside real_resolve.
- * Memory    BOOT_BYTES in the library, then mappings.  Never freed: a few hundred bytes in practice.
- *           Each block is pinned in the heap's filter, so that a free of it takes the slow path,
- *           where boot_size finds it. */
+ * Memory    BOOT_BYTES in the library, then mappings.  Never freed: a few hundred bytes in
+ *           practice. Each block is pinned in the heap's filter, so that a free of it takes the
+ *           slow path, where boot_size finds it. */
 #ifndef PRELOAD_BOOT_H
 #define PRELOAD_BOOT_H
 

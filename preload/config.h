@@ -33,8 +33,8 @@ struct config {
 
 #define CONFIG_NO_PORT UINT64_MAX
 
-/* Reads all PPROFSHIM_* variables of environ (NULL: none), and sets up the log.  A value that is not
- * allowed, and a name that is not known, gets one log line and the default. */
+/* Reads all PPROFSHIM_* variables of environ (NULL: none), and sets up the log.  A value that is
+ * not allowed, and a name that is not known, gets one log line and the default. */
 void config_read(struct config *config, char *const *environ);
 
 /* True if a program of this name is to be profiled: PPROFSHIM_ONLY and PPROFSHIM_SKIP. */

@@ -1,7 +1,7 @@
 /* The constructor: the only place where the parts are put together.  Read this first.
  *
- * Each part that fails switches itself off, says so once, and leaves the rest running. The host never
- * sees a difference. */
+ * Each part that fails switches itself off, says so once, and leaves the rest running. The host
+ * never sees a difference. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -74,7 +74,8 @@ static void start_ground(void)
 	threads_init((unsigned)config.depth);
 	sample_init(config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO);
 	if (modules_scan(true) < 0)
-		log_line(LOG_ERROR, "/proc/thread-self/maps: not readable; no names, short stacks", NULL);
+		log_line(LOG_ERROR, "cannot read /proc/thread-self/maps: no names, short stacks",
+			 NULL);
 	modules_set_main(getauxval(AT_ENTRY));
 	threads_enter(NULL);
 	if (self.slot != NULL)

@@ -2,8 +2,8 @@
  * exports.map; scripts/check-symbols compares the three.
  *
  * Context   any.  A pointer of REAL_LIST is never NULL: until real_resolve has run it leads to a
- *           function that resolves the whole list first, so doors work before our constructor.  While
- *           dlsym is at work for us, blocks come from preload/boot.h. */
+ *           function that resolves the whole list first, so doors work before our constructor.
+ *           While dlsym is at work for us, blocks come from preload/boot.h. */
 #ifndef PRELOAD_REAL_H
 #define PRELOAD_REAL_H
 
@@ -88,8 +88,8 @@ struct real {
 #define X(name, params, args) void (*name) params;
 	REAL_DELETE(X)
 #undef X
-	/* The operators come from the object that has malloc (tcmalloc, jemalloc, mimalloc): they do
-	 * not end in our malloc and free, so their own doors must count. */
+	/* The operators come from the object that has malloc (tcmalloc, jemalloc, mimalloc): they
+	 * do not end in our malloc and free, so their own doors must count. */
 	bool new_counts;
 };
 

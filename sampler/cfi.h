@@ -68,8 +68,8 @@ bool cfi_find_row(const struct cfi_object *object, uintptr_t pc, struct cfi_work
 
 /* Apply a row: *regs becomes the caller's.  regs->known loses REGS_PC where the row says there is
  * no caller, and any other register whose value cannot be had.
- * A register that is saved outside of the frame, by what the row says, has been popped: it keeps its
- * value.
+ * A register that is saved outside of the frame, by what the row says, has been popped: it keeps
+ * its value.
  * False: the CFA, or a return address, is not known or not readable; *regs is as before. */
 bool cfi_step(const struct cfi_object *object, const struct cfi_row *row, struct regs *regs,
 	      cfi_load load, void *of);

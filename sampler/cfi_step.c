@@ -40,10 +40,10 @@ static bool find_cfa(struct step *s)
 	return true;
 }
 
-/* Where a function keeps its caller's registers is inside its frame.  If the rule leads elsewhere, it
- * is that of an epilogue, where gcc forgets to say that the register has been popped: below sp, or,
- * with an expression on rbp (a realigned stack, after leave), in the caller's frame.  The red zone
- * of what was interrupted can be read, and is right either way. */
+/* Where a function keeps its caller's registers is inside its frame.  If the rule leads elsewhere,
+ * it is that of an epilogue, where gcc forgets to say that the register has been popped: below sp,
+ * or, with an expression on rbp (a realigned stack, after leave), in the caller's frame.  The red
+ * zone of what was interrupted can be read, and is right either way. */
 static bool is_popped(const struct step *s, unsigned n, uintptr_t at)
 {
 	if (n == REGS_SP || n == REGS_PC || s->row->signal_frame || !is_known(s->was, n))

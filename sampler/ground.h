@@ -1,5 +1,5 @@
-/* sampler/ground.h -- the whole interface between our thread and the ground: one table of functions,
- * and what a unit test fakes.
+/* sampler/ground.h -- the whole interface between our thread and the ground: one table of
+ * functions, and what a unit test fakes.
  *
  * Context   our thread only; every function returns at once.  Counters only grow: a reading is the
  *           state of now, a profile of a window the difference of two. */

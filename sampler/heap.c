@@ -53,9 +53,11 @@ static uint32_t size_class(uint64_t size)
 	return (uint32_t)((size + step - 1) / step * step);
 }
 
-/* Draws the next gap.  The exponential distribution has no memory, so a long gap may be walked in
- * pieces; at each check-in a thread notices a new rate, and that heap_init has been. */
-static void draw_gap(void)
+/* Draws the next gap, of which `passed` bytes are behind us already.  True: the gap ends among them.
+ *
+ * The exponential distribution has no memory, so a long gap may be walked in pieces; at each
+ * check-in a thread notices a new rate, and that heap_init has been. */
+static bool draw_gap(uint64_t passed)
 {
 	uint64_t rate = heap_rate(), gap = UINT64_MAX;
 
@@ -63,29 +65,23 @@ static void draw_gap(void)
 		gap = 0;
 	else if (rate > 1)
 		gap = random_exponential(&self.random, rate);
-	self.heap_gap_capped = gap > HEAP_CHECK_IN_BYTES;
-	self.heap_left = self.heap_gap_capped ? HEAP_CHECK_IN_BYTES : gap;
 	self.heap_rate = rate;
+	self.heap_gap_capped = false;
+	self.heap_left = 0;
+	if (rate != 0 && gap <= passed)
+		return true;
+	self.heap_gap_capped = gap - passed > HEAP_CHECK_IN_BYTES;
+	self.heap_left = self.heap_gap_capped ? HEAP_CHECK_IN_BYTES : gap - passed;
+	return false;
 }
 
-/* True if this allocation of n bytes, at whose end the countdown is over, is sampled. */
+/* True if this allocation of n bytes, within which the countdown ended, is sampled. */
 static bool is_due(size_t n)
 {
-	uint64_t left = self.heap_left;
-
-	while (self.heap_rate == 0 || self.heap_gap_capped) {
-		draw_gap();
-		if (self.heap_rate == 0)
-			return false;
-		/* What of n lies behind the check-in goes on counting. */
-		n = n > left ? n - left : 0;
-		left = self.heap_left;
-		if (n < left) {
-			self.heap_left = left - n;
-			return false;
-		}
-	}
-	return self.heap_rate != 0;
+	if (self.heap_rate != 0 && !self.heap_gap_capped)
+		return true;
+	/* A check-in: what of n lies behind it counts for the next gap. */
+	return draw_gap(n > self.heap_left ? n - self.heap_left : 0);
 }
 
 static void record(const void *p, size_t n, struct capture *c)
@@ -93,7 +89,8 @@ static void record(const void *p, size_t n, struct capture *c)
 	struct unwind_stack_bounds bounds = { .hi = self.slot->stack_hi };
 	struct site_key key = { .size = size_class(n), .thread = self.name,
 				.labels = self.labels };
-	struct heap_block b = { .size = n, .weight = random_weight(n != 0 ? n : 1, self.heap_rate) };
+	struct heap_block b = { .size = n,
+				.weight = random_weight(n != 0 ? n : 1, self.heap_rate) };
 
 	regs_here(&c->regs);
 	key.stack = sample_stack(c, &bounds, &heap_stacks, COUNT_HEAP_NO_STACK);
@@ -120,8 +117,8 @@ static void sample(const void *p, size_t n)
 		count_add(COUNT_HEAP_NESTED);
 		return;
 	}
-	/* No look at who runs here: a vfork child's block is really in its parent's heap, and threads
-	 * that share thread-local data cannot call malloc at the same time. */
+	/* No look at who runs here: a vfork child's block is really in its parent's heap, and
+	 * threads that share thread-local data cannot call malloc at the same time. */
 	c = threads_capture(CAPTURE_HEAP);
 	if (c == NULL)
 		return;
@@ -144,7 +141,7 @@ COLD void heap_sample(const void *p, size_t n)
 		/* The size counts with the rate its gap was drawn for. */
 		if (p != NULL)
 			sample(p, n);
-		draw_gap();
+		draw_gap(0);
 	}
 	errno = host_errno;
 }

@@ -4,8 +4,8 @@
  * to its next sample.  A sample carries the weight 1/(1-exp(-size/rate)) from the moment it is
  * taken, and takes exactly that away again when it is freed.
  *
- * Context   any thread, inside handlers, inside malloc; before init and after a thread's destructors
- *           they do nothing but count down.
+ * Context   any thread, inside handlers, inside malloc; before init and after a thread's
+ *           destructors they do nothing but count down.
  * Order     heap_forget before the real free, heap_sample after the real malloc: between the two a
  *           block's address belongs to nobody (hazards.md 2a). */
 #ifndef SAMPLER_HEAP_H

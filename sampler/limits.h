@@ -23,7 +23,8 @@
 /* Modules: mapped objects alive at once (readable from a handler), and ever seen. */
 #define MODULES_LIVE_MAX 2048
 #define MODULES_EVER_MAX 8192
-#define MODULES_NAMELESS_MAX 512        /* ranges of code without a file; more are as if not there */
+/* Ranges of code without a file (a JIT's); more are as if they were not there. */
+#define MODULES_NAMELESS_MAX 512
 #define MODULE_PATH_MAX  512
 #define BUILD_ID_MAX     32
 

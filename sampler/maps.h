@@ -11,7 +11,7 @@ struct maps_line {
 	uint64_t    offset;
 	uint64_t    dev, inode;         /* dev: major << 32 | minor */
 	bool        readable, writable, executable;
-	bool        deleted;            /* the path ended in " (deleted)", which path no longer has */
+	bool        deleted;            /* the path ended in " (deleted)": path does not */
 	const char *path;               /* into the input; path_len 0: anonymous */
 	size_t      path_len;
 };

@@ -1,5 +1,5 @@
-/* Rows are append-only: our thread reads them at leisure.  What handlers need of the same facts is in
- * ranges.c. */
+/* Rows are append-only: our thread reads them at leisure.  What handlers need of the same facts is
+ * in ranges.c. */
 #include "sampler/modules.h"
 
 #include <errno.h>
@@ -12,11 +12,16 @@
 #include "sampler/os.h"
 #include "sampler/ranges.h"
 
+/* Code without a file: a JIT's. */
+struct nameless {
+	uintptr_t start, limit;
+};
+
 static struct {
 	struct module *row;             /* MODULES_EVER_MAX, mapped at the first scan */
 	_Atomic uint32_t rows;
 	bool      present[MODULES_EVER_MAX];    /* found by the scan in progress */
-	struct { uintptr_t start, limit; } nameless[MODULES_NAMELESS_MAX];      /* a JIT's code */
+	struct nameless nameless[MODULES_NAMELESS_MAX];
 	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
 	bool      changed;              /* it found a new one or missed an old one */
 	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
@@ -284,8 +289,9 @@ int modules_scan(bool permanent)
 {
 	int fd, err;
 
-	if (modules.row == NULL && (modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module))) ==
-					   NULL)
+	if (modules.row == NULL)
+		modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module));
+	if (modules.row == NULL)
 		return -ENOMEM;
 	fd = os_open_read("/proc/thread-self/maps");
 	if (fd < 0)
@@ -326,16 +332,19 @@ const struct module *modules_at(uint32_t i)
 	return &modules.row[i];
 }
 
+static bool lived(const struct module *m, uint16_t when)
+{
+	return when == 0 ? m->permanent : !m->permanent && when >= m->born && when <= m->died;
+}
+
 const struct module *modules_find(frame_t frame)
 {
 	uintptr_t pc = frame_pc(frame);
-	uint16_t when = frame_epoch(frame);
 
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		const struct module *m = &modules.row[i];
 
-		if (pc >= m->start && pc < m->limit &&
-		    (when == 0 ? m->permanent : !m->permanent && when >= m->born && when <= m->died))
+		if (pc >= m->start && pc < m->limit && lived(m, frame_epoch(frame)))
 			return m;
 	}
 	return NULL;

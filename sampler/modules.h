@@ -6,8 +6,8 @@
  * frame below), and each module knows from which to which epoch it lived.
  *
  * Context   modules_scan, modules_close: one caller at a time (the constructor, then our thread).
- *           modules_frame, modules_find_unwind, modules_epoch_next: any, inside handlers, lock-free.
- *           modules_at, modules_count: our thread.
+ *           modules_frame, modules_find_unwind, modules_epoch_next: any, inside handlers,
+ *           lock-free. modules_at, modules_count: our thread.
  * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
  *           its addresses are served as of no known module. */
 #ifndef SAMPLER_MODULES_H
@@ -32,7 +32,7 @@ static inline uint16_t frame_epoch(frame_t f) { return (uint16_t)(f >> 48); }
 struct module {
 	uintptr_t start, limit;         /* the executable mapping */
 	uint64_t  offset;               /* of start in the file */
-	uintptr_t image;                /* lowest address of the object: its ELF header; 0 unknown */
+	uintptr_t image;                /* lowest address of the object, of its ELF header */
 	uint64_t  dev, inode;           /* of the file, as in maps */
 	uint16_t  born, died;           /* epochs it was seen in; died MODULE_ALIVE: still there */
 	bool      permanent;            /* there at start */

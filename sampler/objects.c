@@ -71,7 +71,8 @@ bool objects_read(uintptr_t image, struct object *out)
 	uintptr_t bias;
 
 	memset(out, 0, sizeof(*out));
-	if (image == 0 || !peek(&eh, image, sizeof(eh)) || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (image == 0 || !peek(&eh, image, sizeof(eh)) ||
+	    memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_phentsize != sizeof(ph[0]))
 		return false;
 	if (eh.e_phnum > HEADERS_MAX)

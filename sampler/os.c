@@ -297,7 +297,8 @@ long os_peek(void *to, uintptr_t from, size_t n)
 	struct iovec local = { to, n };
 	struct iovec remote = { (void *)from, n };
 
-	/* By thread id: the process's id names its leader, which may have left (what-breaks.md C5). */
+	/* By thread id: the process's id names its leader, which may have left (what-breaks.md
+	 * C5). */
 	return sys_call6(SYS_process_vm_readv, os_gettid(), SYS_ARG(&local), 1, SYS_ARG(&remote), 1,
 			 0);
 }

@@ -33,8 +33,8 @@ void os_close(int fd);
  * -EMFILE when OS_FILES_MAX are open.  Context: the constructor, then our thread. */
 #define OS_FILES_MAX 320
 MUST_CHECK int os_high_fd(int fd);
-/* True if the number is still the file that we opened: a host may close everything, or put a file of
- * its own there.  os_close asks this itself. */
+/* True if the number is still the file that we opened: a host may close everything, or put a file
+ * of its own there.  os_close asks this itself. */
 int os_is_ours(int fd);
 /* A fork child: closes what it inherited of ours. */
 void os_after_fork(void);

@@ -7,9 +7,14 @@
 
 #define TRIES 3         /* of a reader whom two scans in a row overtook: then it finds nothing */
 
+struct table {
+	uint32_t     count;
+	struct range range[MODULES_LIVE_MAX];
+};
+
 static struct {
 	_Atomic uint32_t version;       /* table[version & 1] is the one to read */
-	struct { uint32_t count; struct range range[MODULES_LIVE_MAX]; } table[2];
+	struct table     table[2];
 } live;
 
 void ranges_begin(void)

@@ -1,5 +1,5 @@
-/* DWARF's order is not the kernel's, nor the machine's: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to
- * r15, return address (System V ABI, AMD64 supplement, figure 3.36). */
+/* DWARF's order is not the kernel's, nor the machine's: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8
+ * to r15, return address (System V ABI, AMD64 supplement, figure 3.36). */
 #include "sampler/regs.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* Direct-mapped.  The slot is the low 14 bits of pc, mixed with the next 14; the word keeps the bits
- * from 14 on: together they are the whole pc, so there are no false hits. */
+/* Direct-mapped.  The slot is the low 14 bits of pc, mixed with the next 14; the word keeps the
+ * bits from 14 on: together they are the whole pc, so there are no false hits. */
 #include "sampler/rules.h"
 
 #include <stdatomic.h>

@@ -4,8 +4,8 @@
  * or bp plus a number, the return address is below it, bp is unchanged or saved at a known
  * distance.  It says nothing of the other registers.
  *
- * Context   any, inside handlers.  One shared array of relaxed 8-byte words: a race loses an entry or
- *           writes it twice, never tears one.
+ * Context   any, inside handlers.  One shared array of relaxed 8-byte words: a race loses an entry
+ *           or writes it twice, never tears one.
  * Memory    128 KiB, touched as it fills.  When full an entry is overwritten. */
 #ifndef SAMPLER_RULES_H
 #define SAMPLER_RULES_H

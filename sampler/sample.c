@@ -13,7 +13,8 @@ void sample_init(enum unwind_mode how)
 	mode = how;
 }
 
-/* Addresses to frames, in place, without our own: the doors above a malloc, the start of a thread. */
+/* Addresses to frames, in place, without our own: the doors above a malloc, the start of a
+ * thread. */
 static unsigned make_frames(uintptr_t *pc, unsigned depth)
 {
 	unsigned kept = 0;

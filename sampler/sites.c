@@ -50,7 +50,8 @@ static uint32_t new_row(struct sites *s, const struct site_key *key)
 		if (id >= s->rows_max)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&s->rows, &id, id + 1,
-							memory_order_relaxed, memory_order_relaxed));
+							memory_order_relaxed,
+							memory_order_relaxed));
 	s->row[id].key = *key;
 	return id;
 }

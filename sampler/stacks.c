@@ -15,7 +15,8 @@ static uint64_t hash_node(uint32_t parent, frame_t frame)
 
 int stacks_init(struct stacks *s, uint64_t budget_bytes)
 {
-	/* 16 bytes a node and a word and a half of index, which leaves a third of the words free. */
+	/* 16 bytes a node and a word and a half of index, which leaves a third of the words
+	 * free. */
 	uint32_t nodes_max = (uint32_t)(budget_bytes / (sizeof(struct stacks_node) + 12));
 	struct stacks_node *node = os_map(nodes_max * sizeof(*node));
 	int err;
@@ -50,7 +51,8 @@ static uint32_t new_node(struct stacks *s, uint32_t parent, frame_t frame)
 		if (id >= s->nodes_max)
 			return 0;
 	} while (!atomic_compare_exchange_weak_explicit(&s->nodes, &id, id + 1,
-							memory_order_relaxed, memory_order_relaxed));
+							memory_order_relaxed,
+							memory_order_relaxed));
 	s->node[id].frame = frame;
 	s->node[id].parent = parent;
 	s->node[id].depth = parent != 0 ? s->node[parent].depth + 1 : 1;

@@ -1,9 +1,9 @@
-/* Per frame: a rule that is known already, call frame information, then (first frame only) the
- * instruction itself, then the frame pointer.  Faster layers of unwinding.md (3a to 3c) go in front of
- * step_by_cfi, in take_step; they need no more than pc, sp and bp.
+/* Per frame: a rule that is known already, call frame information, then (of what was interrupted)
+ * the instruction itself, then the frame pointer.  Faster layers of unwinding.md (3a to 3c) go in
+ * front of step_by_cfi, in take_step; they need no more than pc, sp and bp.
  *
- * A rule forgets the registers that only few rows speak of (lazy binding, OpenSSL's assembly).  Where
- * one of these is met behind a rule, the walk begins again without rules. */
+ * A rule forgets the registers that only few rows speak of (lazy binding, OpenSSL's assembly).
+ * Where one of these is met behind a rule, the walk begins again without rules. */
 #include "sampler/unwind.h"
 
 #include "sampler/modules.h"
@@ -32,13 +32,15 @@ struct walk {
 	bool                 misses_register;   /* a row could not be applied behind rules */
 };
 
+static bool is_address(uintptr_t pc) { return pc >= PC_MIN && pc < PC_LIMIT; }
+
 static bool load(struct walk *w, uintptr_t at, uintptr_t *value)
 {
 	return unwind_memory_load(&w->memory, at, value);
 }
 
-/* After a step through a row.  *at is the stepped frame's address; the trampoline was not called, so
- * its pc is as exact as that of the frame behind it, which a signal interrupted. */
+/* After a step through a row.  *at is the stepped frame's address; the trampoline was not called,
+ * so its pc is as exact as that of the frame behind it, which a signal interrupted. */
 static bool arrive(struct walk *w, const struct cfi_row *row, uintptr_t sp, uintptr_t pc,
 		   uintptr_t *at)
 {
@@ -109,6 +111,12 @@ static enum step step_by_cfi(struct walk *w, uintptr_t *at)
 	return STEP_NONE;
 }
 
+/* What no table vouches for: known code, or new code of a JIT, right after a call. */
+static bool may_return_to(uintptr_t pc)
+{
+	return modules_is_code(pc) || (is_address(pc) && unwind_entry_follows_call(pc));
+}
+
 /* A function that has just been entered, or is about to return. */
 static enum step step_by_entry(struct walk *w)
 {
@@ -117,7 +125,7 @@ static enum step step_by_entry(struct walk *w)
 	uintptr_t sp = regs->r[REGS_SP], pc, bp = regs->r[REGS_BP];
 
 	if (offset == UNWIND_ENTRY_NONE || !load(w, sp + (unsigned)offset, &pc) ||
-	    !modules_is_code(pc) || (offset > 0 && !load(w, sp, &bp)) ||
+	    !may_return_to(pc) || (offset > 0 && !load(w, sp, &bp)) ||
 	    !unwind_memory_leave(&w->memory, sp, sp + (unsigned)offset + sizeof(pc)))
 		return STEP_NONE;
 	regs->r[REGS_PC] = pc;
@@ -139,7 +147,7 @@ static enum step step_by_frame_pointer(struct walk *w)
 		return STEP_NONE;
 	if (pc < PC_MIN)
 		return w->described ? STEP_NONE : STEP_END;
-	if (!modules_is_code(pc) ||
+	if (!may_return_to(pc) ||
 	    !unwind_memory_leave(&w->memory, sp, frame + sizeof(bp) + sizeof(pc)))
 		return STEP_NONE;
 	regs->r[REGS_PC] = pc;
@@ -170,8 +178,6 @@ static enum step take_step(struct walk *w, uintptr_t *at)
 	w->exact = false;
 	return step;
 }
-
-static bool is_address(uintptr_t pc) { return pc >= PC_MIN && pc < PC_LIMIT; }
 
 static inline unsigned walk(struct walk *w, uintptr_t *pc, unsigned max, enum step *last)
 {

@@ -1,5 +1,5 @@
 /* Between sp and the top of a stack every page is mapped, so what is usual costs two comparisons.
- * Asking the kernel about each page of each stack would cost 19 times the walk (unwinding.md 3e). */
+ * To ask the kernel about each page of each stack would cost 19 times the walk (unwinding.md). */
 #include "sampler/unwind_memory.h"
 
 #include "sampler/limits.h"
@@ -50,7 +50,7 @@ void unwind_memory_frame(struct unwind_memory *m, uintptr_t sp, bool red_zone)
 	if (!red_zone || sp < RED_ZONE_BYTES)
 		return;
 	m->floor = sp - RED_ZONE_BYTES;
-	/* The page below may be a guard: only where the zone does not reach it, it needs no probe. */
+	/* The page below may be a guard: where the zone reaches it, it is probed. */
 	if (m->known)
 		m->mapped = m->floor < page_of(sp) ? page_of(sp) : m->floor;
 }

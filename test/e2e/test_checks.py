@@ -50,7 +50,9 @@ TREE = {
 }
 CFLAGS = ['-O2', '-fPIC', '-I.', '-fvisibility=hidden', '-ftls-model=initial-exec', '-fno-builtin',
           '-fno-stack-protector', '-D_FORTIFY_SOURCE=0', '-U_FORTIFY_SOURCE']
-LDFLAGS = ['-shared', '-Wl,--version-script=preload/exports.map', '-Wl,-z,now,-z,nodelete']
+LDFLAGS = ['-Wl,--version-script=preload/exports.map', '-Wl,-z,now,-z,nodelete']
+# The rest of the C files is only read.
+SOURCES = [x for x in TREE if x.endswith('.c') and x not in ('preload/config.c', 'httpd/routes.c')]
 
 
 class Tree:
@@ -83,22 +85,23 @@ class Tree:
         assert p.returncode == 0, p.stderr
         return p
 
-    def build(self, ldflags=(), cflags=()):
-        objects = []
-        for name in sorted(x for x in TREE if x.endswith('.c')):
-            if name in ('preload/config.c', 'httpd/routes.c'):
-                continue        # they are only read
-            folder = 'build/obj/' if not name.startswith('static/') else 'build/'
-            target = folder + name[:-2] + '.o'
-            os.makedirs(os.path.join(self.path, os.path.dirname(target)), exist_ok=True)
-            self.must('cc', *CFLAGS, *cflags, '-c', '-o', target, name)
-            if name.startswith('static/'):
-                self.must('ar', 'rcs', 'build/static/libpress.a', target)
-            else:
-                objects.append(target)
-        self.must('cc', *(LDFLAGS if not ldflags or ldflags[0] != 'only' else ['-shared']),
-                  *[x for x in ldflags if x != 'only'], '-o', 'build/libpprofshim.so', *objects,
-                  'build/static/libpress.a')
+    def compile(self, name, cflags=()):
+        """build/obj/FOLDER/NAME.o, or a member of build/static/libpress.a"""
+        library = name.startswith('static/')
+        target = ('build/' if library else 'build/obj/') + name[:-2] + '.o'
+        os.makedirs(os.path.join(self.path, os.path.dirname(target)), exist_ok=True)
+        self.must('cc', *CFLAGS, *cflags, '-c', '-o', target, name)
+        if library:
+            self.must('ar', 'rcs', 'build/static/libpress.a', target)
+
+    def build(self, ldflags=None, cflags=(), only=None):
+        """only: the one file that is not as in the tree that was built before"""
+        for name in SOURCES if only is None else [only]:
+            if name in SOURCES:
+                self.compile(name, cflags)
+        objects = ['build/obj/' + x[:-2] + '.o' for x in SOURCES if not x.startswith('static/')]
+        self.must('cc', '-shared', *(LDFLAGS if ldflags is None else ldflags),
+                  '-o', 'build/libpprofshim.so', *objects, 'build/static/libpress.a')
 
     def symbols(self, oldest='2.34'):
         return self.shell('scripts/check-symbols', 'build', oldest)
@@ -107,6 +110,22 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path):
     return Tree(str(tmp_path / 'tree'))
+
+
+@pytest.fixture(scope='module')
+def pattern(tmp_path_factory):
+    tree = Tree(str(tmp_path_factory.mktemp('pattern') / 'tree'))
+    tree.build()
+    return tree
+
+
+@pytest.fixture
+def built(pattern, tmp_path):
+    """A tree that is built already, to be spoilt."""
+    tree = Tree.__new__(Tree)
+    tree.path = str(tmp_path / 'tree')
+    shutil.copytree(pattern.path, tree.path)
+    return tree
 
 
 def fails(result, saying):
@@ -140,9 +159,8 @@ def test_layers_that_saw_nothing_fail(tree):
 
 # --- check-symbols ---
 
-def test_symbols_pass(tree):
-    tree.build()
-    p = tree.symbols()
+def test_symbols_pass(built):
+    p = built.symbols()
     assert p.returncode == 0, p.stdout + p.stderr
     assert '4 objects and 1 library members, 2 exports' in p.stdout
 
@@ -192,58 +210,55 @@ SYMBOLS = [
 
 @pytest.mark.parametrize('file, old, new, saying', SYMBOLS,
                          ids=['%s-%s' % (x[0].split('/')[-1], x[3].split(': ')[-1]) for x in SYMBOLS])
-def test_symbols_catch(tree, file, old, new, saying):
+def test_symbols_catch(built, file, old, new, saying):
     if old is None:
-        tree.append(file, new)
+        built.append(file, new)
     else:
-        tree.change(file, old, new)
-    tree.build()
-    fails(tree.symbols(), saying)
+        built.change(file, old, new)
+    built.build(only=file)
+    fails(built.symbols(), saying)
+
+
+MAP = '-Wl,--version-script=preload/exports.map'
 
 
 @pytest.mark.parametrize('ldflags, saying', [
-    (('-Wl,--no-as-needed', '-lm'), 'NEEDED is'),
-    (('only', '-Wl,--version-script=preload/exports.map', '-Wl,-z,nodelete', '-Wl,-z,lazy'), 'BIND_NOW'),
-    (('only', '-Wl,--version-script=preload/exports.map', '-Wl,-z,now'), 'NODELETE'),
-    (('only', '-Wl,-z,now,-z,nodelete', '-Wl,--defsym=extra=malloc'),
-     'exported, but not in exports.map: extra'),
-])
-def test_symbols_catch_a_library_linked_wrongly(tree, ldflags, saying):
-    tree.build(ldflags=ldflags)
-    fails(tree.symbols(), saying)
+    (LDFLAGS + ['-Wl,--no-as-needed', '-lm'], 'NEEDED is'),
+    ([MAP, '-Wl,-z,nodelete', '-Wl,-z,lazy'], 'BIND_NOW'), ([MAP, '-Wl,-z,now'], 'NODELETE'),
+    (['-Wl,-z,now,-z,nodelete', '-Wl,--defsym=extra=malloc'], 'exported, but not in exports.map: extra')])
+def test_symbols_catch_a_library_linked_wrongly(built, ldflags, saying):
+    built.build(ldflags=ldflags, only='')
+    fails(built.symbols(), saying)
 
 
-def test_symbols_catch_a_text_relocation(tree):
-    tree.append('preload/doors.c', '__asm__(".text\\n.quad ground_take\\n");\n')
-    tree.build(ldflags=('-Wl,-z,notext',))
-    fails(tree.symbols(), 'text relocations')
+def test_symbols_catch_a_text_relocation(built):
+    built.append('preload/doors.c', '__asm__(".text\\n.quad ground_take\\n");\n')
+    built.build(ldflags=LDFLAGS + ['-Wl,-z,notext'], only='preload/doors.c')
+    fails(built.symbols(), 'text relocations')
 
 
-def test_symbols_catch_dynamic_thread_local_data(tree):
-    tree.build(cflags=('-ftls-model=global-dynamic', '-fno-pic', '-fPIC', '-fno-plt'),
-               ldflags=('-Wl,--no-relax',))
-    fails(tree.symbols(), '__tls_get_addr')
+def test_symbols_catch_dynamic_thread_local_data(built):
+    built.build(ldflags=LDFLAGS + ['-Wl,--no-relax'], cflags=['-ftls-model=global-dynamic'],
+                only='preload/doors.c')
+    fails(built.symbols(), '__tls_get_addr')
 
 
-def test_symbols_catch_a_newer_libc(tree):
-    tree.build()
-    fails(tree.symbols(oldest='2.2.4'), 'README says 2.2.4')
+def test_symbols_catch_a_newer_libc(built):
+    fails(built.symbols(oldest='2.2.4'), 'README says 2.2.4')
 
 
 @pytest.mark.parametrize('gone, saying', [
     ('build/obj/sampler', 'no object of sampler/'), ('build/obj/httpd', 'no object of httpd/'),
     ('build/static', 'no static library')])
-def test_symbols_that_saw_nothing_fail(tree, gone, saying):
-    tree.build()
-    shutil.rmtree(os.path.join(tree.path, gone))
-    os.makedirs(os.path.join(tree.path, gone))
-    fails(tree.symbols(), saying)
+def test_symbols_that_saw_nothing_fail(built, gone, saying):
+    shutil.rmtree(os.path.join(built.path, gone))
+    os.makedirs(os.path.join(built.path, gone))
+    fails(built.symbols(), saying)
 
 
-def test_symbols_without_a_library_fail(tree):
-    tree.build()
-    os.unlink(os.path.join(tree.path, 'build/libpprofshim.so'))
-    fails(tree.symbols(), 'no build/libpprofshim.so')
+def test_symbols_without_a_library_fail(built):
+    os.unlink(os.path.join(built.path, 'build/libpprofshim.so'))
+    fails(built.symbols(), 'no build/libpprofshim.so')
 
 
 # --- check-headers ---

@@ -40,7 +40,8 @@ static void check_text(const struct address *a)
 
 	demand(n < ADDRESS_TEXT_MAX && text[n] == 0);
 	demand(a->family == a->to.any.sa_family && a->len <= sizeof(a->to));
-	if (a->family == AF_UNIX && (memchr(text, ',', n) || text[n - 1] == ' ' || text[n - 1] == '\t'))
+	if (a->family == AF_UNIX &&
+	    (memchr(text, ',', n) != NULL || text[n - 1] == ' ' || text[n - 1] == '\t'))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		twice[m++] = text[i];

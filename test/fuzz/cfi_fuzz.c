@@ -31,7 +31,7 @@ static void demand(int ok)
 		__builtin_trap();
 }
 
-/* --- what the walk calls ---------------------------------------------------------------------- */
+/* --- what the walk calls -------------------------------------------------------------------- */
 
 bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
 {
@@ -47,7 +47,15 @@ int os_readable(uintptr_t at)
 	return at - (uintptr_t)stack < STACK_BYTES;
 }
 
-/* --- rows and steps ----------------------------------------------------------------------------- */
+long os_peek(void *to, uintptr_t from, size_t n)
+{
+	if (from - (uintptr_t)stack > STACK_BYTES - n)
+		return -1;
+	memcpy(to, (const void *)from, n);
+	return (long)n;
+}
+
+/* --- rows and steps ------------------------------------------------------------------------- */
 
 static bool load(void *of, uintptr_t at, uintptr_t *value)
 {
@@ -104,7 +112,7 @@ static void look_everywhere(void)
 	look_up(UINTPTR_MAX);
 }
 
-/* --- walks ---------------------------------------------------------------------------------------- */
+/* --- walks ---------------------------------------------------------------------------------- */
 
 /* A word of the stack: small numbers become places in code or on the stack. */
 static uint64_t word_from(uint64_t w)

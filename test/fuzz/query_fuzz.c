@@ -1,5 +1,5 @@
-/* Any bytes as a query, asked for keys that the corpus has, with the rules written down again in the
- * simplest way. */
+/* Any bytes as a query, asked for keys that the corpus has, with the rules written down again in
+ * the simplest way. */
 #include <stdint.h>
 
 #include "fuzz/wall.h"

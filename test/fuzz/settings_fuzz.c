@@ -19,6 +19,11 @@ static bool is_within(struct request_text t, const char *at, size_t size)
 	return t.at >= at && t.at + t.len <= at + size;
 }
 
+static bool is_same(struct request_text a, struct request_text b)
+{
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
 static size_t put(char *out, size_t n, struct request_text t, char end)
 {
 	for (size_t i = 0; i < t.len; i++) {
@@ -47,10 +52,8 @@ static void check_again(const struct settings *s, size_t size)
 	demand(settings_parse(form, n, (struct request_text){ NULL, 0 }, scratch, &again) ==
 	       (int)s->count);
 	for (size_t i = 0; i < s->count; i++) {
-		demand(again.pair[i].key.len == s->pair[i].key.len &&
-		       again.pair[i].value.len == s->pair[i].value.len);
-		demand(memcmp(again.pair[i].key.at, s->pair[i].key.at, s->pair[i].key.len) == 0);
-		demand(memcmp(again.pair[i].value.at, s->pair[i].value.at, s->pair[i].value.len) == 0);
+		demand(is_same(again.pair[i].key, s->pair[i].key));
+		demand(is_same(again.pair[i].value, s->pair[i].value));
 	}
 }
 
@@ -80,8 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		demand(is_within(s.pair[i].value, body, size - 1) ||
 		       is_within(s.pair[i].value, scratch, size - 1));
 		for (int j = 0; j < i; j++)
-			demand(s.pair[i].key.len != s.pair[j].key.len ||
-			       memcmp(s.pair[i].key.at, s.pair[j].key.at, s.pair[i].key.len) != 0);
+			demand(!is_same(s.pair[i].key, s.pair[j].key));
 	}
 	if (n > 0)
 		check_again(&s, size);

@@ -1,7 +1,7 @@
 /* test/unit/cfi_image.h -- builds .eh_frame_hdr and .eh_frame in memory, between two guard pages.
  *
- * The header comes first, with room for IMAGE_FDES_MAX entries; records follow.  Everything is as if
- * it lay at IMAGE_BASE in its object. */
+ * The header comes first, with room for IMAGE_FDES_MAX entries; records follow.  Everything is as
+ * if it lay at IMAGE_BASE in its object. */
 #ifndef TEST_CFI_IMAGE_H
 #define TEST_CFI_IMAGE_H
 
@@ -35,7 +35,9 @@ struct image {
 	uint8_t encoding;               /* of its FDEs' addresses */
 	bool    augmented;
 	unsigned fdes;
-	struct { int32_t start, fde; } table[IMAGE_FDES_MAX];
+	struct {
+		int32_t start, fde;
+	} table[IMAGE_FDES_MAX];
 };
 
 static inline void image_put(struct image *m, const void *p, size_t n)

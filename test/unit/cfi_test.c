@@ -219,7 +219,6 @@ static void what_does_not_concern_us_is_stepped_over(void **state)
 
 static void senseless_programs_are_refused(void **state)
 {
-
 	(void)state;
 	assert_false(row_at(OPS(0x0b), 0));                             /* nothing remembered */
 	assert_false(row_at(OPS(0x0a, 0x0a, 0x0a, 0x0a, 0x0a), 0));     /* too deep */

@@ -98,7 +98,8 @@ static void the_host_may_be_missing_in_http_1_0_only(void **state)
 static void an_absolute_target_is_judged_by_its_own_host(void **state)
 {
 	(void)state;
-	assert_int_equal(status_of(LOCAL, "GET http://evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n"), 403);
+	assert_int_equal(status_of(LOCAL, "GET http://evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+			 403);
 	assert_int_equal(status_of(LOCAL, "GET http://localhost/ HTTP/1.1\r\nHost: x\r\n\r\n"), 0);
 	assert_int_equal(status_of(LOCAL, "GET http://localhost/ HTTP/1.1\r\n\r\n"), 400);
 	assert_int_equal(status_of(LOCAL, "GET http://evil/ HTTP/1.0\r\n\r\n"), 403);
@@ -145,7 +146,10 @@ static void pages_of_others_are_turned_away_and_programs_are_not(void **state)
 		{ LOCAL, "GET", "localhost:6060", "Origin: http://localhost:3000\r\n", 403 },
 		{ LOCAL, "OPTIONS", "localhost:6060", "Origin: http://evil.example\r\n", 403 },
 		{ "0.0.0.0:6060", "POST", "pod", "Origin: http://pod\r\n", 403 },
+		{ "0.0.0.0:1", "POST", "0.0.0.0:1", "Origin: http://0.0.0.0:1\r\n", 403 },
+		{ "10.0.0.5:1", "POST", "10.0.0.5", "Origin: http://10.0.0.5\r\n", 403 },
 		{ "unix:/x", "POST", "evil", "Origin: http://evil\r\n", 403 },
+		{ "unix:/x", "POST", "", "Origin: http://\r\n", 403 },
 	};
 
 	(void)state;

@@ -23,8 +23,8 @@ static const struct { const char *says; struct head head; const char *want; } ca
 	{ "a profile",
 	  { .status = 200, .content_type = "application/octet-stream", .filename = TEXT("heap"),
 	    .length = 1234, .date_s = THEN },
-	  "HTTP/1.1 200 OK\r\n" STORE "Content-Disposition: attachment; filename=\"heap\"\r\n" BINARY
-	  NOSNIFF DATE "Content-Length: 1234\r\n\r\n" },
+	  "HTTP/1.1 200 OK\r\n" STORE "Content-Disposition: attachment; filename=\"heap\"\r\n"
+	  BINARY NOSNIFF DATE "Content-Length: 1234\r\n\r\n" },
 	{ "an error of pprof",
 	  { .status = 404, PLAIN_IS, .pprof_error = true, .length = 16 },
 	  "HTTP/1.1 404 Not Found\r\n" STORE PLAIN NOSNIFF "X-Go-Pprof: 1\r\n" DATE
@@ -115,14 +115,15 @@ static void no_name_and_no_path_can_end_its_line(void **state)
 {
 	struct head name = { .status = 200, .filename = TEXT("a\"b\\c\r\nX: y\0z\x7f\xc3\xa9/d") };
 	struct head path = { .status = 307,
-			     .location = TEXT("/a b\r\nX: y\"<>\\\xc3\xa9?#^`{|}%2f-_.~!$&'()*+,;=:@[]"),
+			     .location = TEXT("/azAZ09 b\r\nX: y\"<>\\\xc3\xa9?#^`{|}%2f"
+					      "-_.~!$&'()*+,;=:@[]"),
 			     .query = TEXT("q?\r\n\\ ") };
 
 	(void)state;
 	assert_string_equal(value_of(&name, "filename="),
 			    "\"a\\\"b\\\\c__X: y_z_\xc3\xa9/d\"");
 	assert_string_equal(value_of(&path, "Location: "),
-			    "/a%20b%0D%0AX:%20y%22%3C%3E%5C%C3%A9%3F%23%5E%60%7B%7C%7D%2f"
+			    "/azAZ09%20b%0D%0AX:%20y%22%3C%3E%5C%C3%A9%3F%23%5E%60%7B%7C%7D%2f"
 			    "-_.~!$&'()*+,;=:@[]?q?%0D%0A%5C%20");
 	for (unsigned c = 0; c < 256; c++) {
 		char text[2] = { '/', (char)c };
@@ -163,8 +164,8 @@ static void dates_are_those_of_gmtime(void **state)
 
 static void every_status_of_the_parsers_has_words(void **state)
 {
-	static const int statuses[] = { 200, 301, 307, 400, 401, 403, 404, 405, 408, 413, 414, 417,
-					429, 431, 500, 501, 503, 505 };
+	static const int statuses[] = { 200, 301, 307, 400, 401, 403, 404, 405, 408, 413, 414, 415,
+					417, 429, 431, 500, 501, 503, 505 };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(statuses); i++)

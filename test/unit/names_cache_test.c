@@ -173,7 +173,7 @@ static void the_host_may_close_and_reuse_our_descriptor(void **state)
 {
 	struct module m;
 	char path[] = "/tmp/names_cache_test.XXXXXX";
-	int fd = mkstemp(path);
+	int fd = mkstemp(path), other;
 	struct stat st, hosts;
 
 	(void)state;
@@ -192,6 +192,15 @@ static void the_host_may_close_and_reuse_our_descriptor(void **state)
 	assert_int_equal(fcntl(OS_FD_MIN + 1, F_GETFD), -1);
 	close(OS_FD_MIN);
 	close(fd);
+	/* It may be another one of ours by now, a client's socket say. */
+	assert_string_equal(name_at(&m, 1), "closed");
+	close(OS_FD_MIN);
+	other = os_open_read(path);
+	assert_int_equal(other, OS_FD_MIN);
+	assert_string_equal(name_at(&m, 2), "closed");
+	names_reset();
+	assert_int_equal(fcntl(other, F_GETFD), FD_CLOEXEC);
+	os_close(other);
 	unlink(path);
 }
 

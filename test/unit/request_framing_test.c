@@ -8,7 +8,6 @@
 #include "fuzz/wall.h"
 #include "httpd/request.h"
 
-
 static int parse(const char *bytes, struct request *r)
 {
 	return request_parse(wall_copy(bytes, strlen(bytes)), strlen(bytes), r);
@@ -125,7 +124,8 @@ static void only_a_client_with_a_body_waits_for_100_continue(void **state)
 {
 	static const struct { const char *head; bool expect; } cases[] = {
 		{ "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n", true },
-		{ "POST / HTTP/1.1\r\nExpect: 100-CONTINUE\r\nTransfer-Encoding: chunked\r\n", true },
+		{ "POST / HTTP/1.1\r\nExpect: 100-CONTINUE\r\nTransfer-Encoding: chunked\r\n",
+		  true },
 		{ "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n", false },
 		{ "POST / HTTP/1.1\r\nExpect: 100-continue\r\n", false },
 		{ "POST / HTTP/1.1\r\nExpect:\r\nContent-Length: 1\r\n", false },

@@ -65,7 +65,7 @@ static void a_path_is_decoded_or_sent_to_its_clean_form(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		char *out = wall_room(REQUEST_HEAD_MAX);
-		bool moved;
+		bool moved = !cases[i].moved;
 		size_t n = path_of(cases[i].path, out, &moved);
 
 		if (moved != cases[i].moved || n != strlen(cases[i].want) ||

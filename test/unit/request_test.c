@@ -39,7 +39,8 @@ static void every_head_gets_its_documented_answer(void **state)
 		{ "OPTIONS *", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", WHOLE },
 		{ "bare LFs", "GET / HTTP/1.1\nHost: x\n\n", WHOLE },
 		{ "one empty line before", "\r\n" GET HOST "\r\n", WHOLE },
-		{ "bytes above 127 in path and value", "GET /\xc3\xa9 HTTP/1.1\r\nX: \xc3\xa9\r\n\r\n", WHOLE },
+		{ "bytes above 127 in path and value",
+		  "GET /\xc3\xa9 HTTP/1.1\r\nX: \xc3\xa9\r\n\r\n", WHOLE },
 		{ "an empty value", GET HOST "X:\r\n\r\n", WHOLE },
 		{ "a tab in a value", GET HOST "X: a\tb\r\n\r\n", WHOLE },
 		{ "a bad escape in the query", "GET /?%zz HTTP/1.1\r\n" HOST "\r\n", WHOLE },
@@ -65,6 +66,10 @@ static void every_head_gets_its_documented_answer(void **state)
 		{ "a version of one number", "GET / HTTP/1\r\n", REQUEST_BAD },
 		{ "a long version", "GET / HTTP/1.10\r\n", REQUEST_BAD },
 		{ "a version of letters", "GET / HTTP/x.y\r\n", REQUEST_BAD },
+		{ "a sign next to 9", "GET / HTTP/1.:\r\n", REQUEST_BAD },
+		{ "a sign next to 0", "GET / HTTP/1./\r\n", REQUEST_BAD },
+		{ "a sign next to 9 first", "GET / HTTP/:.1\r\n", REQUEST_BAD },
+		{ "a sign next to 0 first", "GET / HTTP//.1\r\n", REQUEST_BAD },
 		{ "a comma in the version", "GET / HTTP/1,1\r\n", REQUEST_BAD },
 		{ "TLS", "\x16\x03\x01\x02\n", REQUEST_BAD },
 		{ "a CR in the request line", "GET /\r HTTP/1.1\r\n", REQUEST_BAD },
@@ -80,6 +85,7 @@ static void every_head_gets_its_documented_answer(void **state)
 		{ "an empty authority", "GET http:///x HTTP/1.1\r\n", REQUEST_BAD },
 		{ "a user", "GET http://localhost@evil/ HTTP/1.1\r\n", REQUEST_BAD },
 
+		{ "HTTP/9.9", "GET / HTTP/9.9\r\n", REQUEST_VERSION },
 		{ "HTTP/2", "PRI * HTTP/2.0\r\n", REQUEST_VERSION },
 		{ "HTTP/0.9 in full", "GET / HTTP/0.9\r\n", REQUEST_VERSION },
 
@@ -104,7 +110,8 @@ static void every_head_gets_its_documented_answer(void **state)
 		{ "a slash in Host", GET "Host: localhost/x\r\n", REQUEST_BAD },
 		{ "a blank in Host", GET "Host: localhost evil\r\n", REQUEST_BAD },
 		{ "two Origins", GET "Origin: a\r\norigin: a\r\n", REQUEST_BAD },
-		{ "two Sec-Fetch-Sites", GET "Sec-Fetch-Site: none\r\nSec-Fetch-Site: none\r\n", REQUEST_BAD },
+		{ "two Sec-Fetch-Sites", GET "Sec-Fetch-Site: none\r\nSec-Fetch-Site: none\r\n",
+		  REQUEST_BAD },
 		{ "two tokens", GET "Authorization: a\r\nAuthorization: b\r\n", REQUEST_BAD },
 
 		{ "Expect of something else", GET "Expect: 200-ok\r\n", REQUEST_EXPECT },

@@ -44,7 +44,8 @@ static void objects_and_forms_become_pairs(void **state)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 	static const struct { const char *body, *type, *want; } cases[] = {
-		{ "{\"cpu_hz\":250,\"heap_rate\":\"64k\"}", "application/json", "cpu_hz=250,heap_rate=64k," },
+		{ "{\"cpu_hz\":250,\"heap_rate\":\"64k\"}", "application/json",
+		  "cpu_hz=250,heap_rate=64k," },
 		{ " \t\r\n{ \"a\" : 1 ,\n\"b\" : \"c\" }\n", NULL, "a=1,b=c," },
 		{ "{\"a\":1}", form, "a=1," },  /* curl -d says form */
 		{ "{\"a\":1}", "application/json; charset=utf-8", "a=1," },
@@ -57,10 +58,15 @@ static void objects_and_forms_become_pairs(void **state)
 		{ "{\"a\":0,\"b\":-0,\"c\":-1.5e+10,\"d\":2E3,\"e\":0.0}", NULL,
 		  "a=0,b=-0,c=-1.5e+10,d=2E3,e=0.0," },
 		{ "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}", NULL, "a=\"\\/\b\f\n\r\t," },
-		{ "{\"\\u0061\":\"\\u00e9\\u20AC\\ud83d\\uDE00\\u007f\\u0080\\u07ff\\u0800\\uffff\"}", NULL,
-		  "a=\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf," },
+		{ "{\"\\u0061\":\"\\u00e9\\u20AC\\ud83d\\uDE00\"}", NULL,
+		  "a=\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80," },
+		{ "{\"a\":\"\\u007f\\u0080\\u07ff\\u0800\\uffff\"}", NULL,
+		  "a=\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf," },
 		{ "{\"a\":\"\xc3\xa9\"}", NULL, "a=\xc3\xa9," },
 		{ "{\"\\udbff\\udfff\":1}", NULL, "\xf4\x8f\xbf\xbf=1," },
+		{ "{\"\\ud800\\udc00\\ue000\\ud7ff\":1}", NULL,
+		  "\xf0\x90\x80\x80\xee\x80\x80\xed\x9f\xbf=1," },
+		{ "{\"a\":1234567890,\"b\":1e-9}", NULL, "a=1234567890,b=1e-9," },
 		{ "", NULL, "" },
 		{ " \n", NULL, "" },
 		{ "", "application/json", "" },
@@ -81,6 +87,7 @@ static void objects_and_forms_become_pairs(void **state)
 		if (n < 0)
 			fail_msg("%s: %s at %zu", cases[i].body, out.error, out.error_at);
 		assert_int_equal(n, out.count);
+		assert_null(out.error);
 		if (strcmp(as_text(&out), cases[i].want) != 0)
 			fail_msg("%s: %s", cases[i].body, as_text(&out));
 	}
@@ -132,7 +139,8 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		{ "{} x", NULL, "text behind the end", 3 },
 		{ "{}{}", NULL, "text behind the end", 2 },
 		{ "{\"a\":1,\"b\":2,\"\\u0061\":3}", NULL, "a key that was given before", 13 },
-		{ "a=1", "multipart/form-data; boundary=x", "neither JSON nor a form: see Content-Type", 0 },
+		{ "a=1", "multipart/form-data; boundary=x",
+		  "neither JSON nor a form: see Content-Type", 0 },
 		{ "a=1", "application/jsonx", "neither JSON nor a form: see Content-Type", 0 },
 		{ "a", NULL, "no = behind a key", 1 },
 		{ "a=1&b&c=2", NULL, "no = behind a key", 5 },
@@ -140,6 +148,8 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		{ "a=%zz", NULL, "a bad % escape", 2 },
 		{ " a=1&%=2", NULL, "a bad % escape", 5 },
 		{ "a=1&b=2&%61=3", NULL, "a key that was given before", 8 },
+		{ "a=1&b=2&b=3", NULL, "a key that was given before", 8 },
+		{ "{\"a\":true", NULL, "expected , or }", 9 },
 	};
 
 	(void)state;
@@ -177,8 +187,9 @@ static void there_may_be_thirty_two_settings(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < SETTINGS_MAX; i++) {
-		char member[] = { '"', (char)('a' + i / 8), (char)('a' + i % 8), '"', ':', '1', ',', 0 };
-		char pair[] = { member[1], member[2], '=', '1', '&', 0 };
+		const char high = (char)('a' + i / 8), low = (char)('a' + i % 8);
+		char member[] = { '"', high, low, '"', ':', '1', ',', 0 };
+		char pair[] = { high, low, '=', '1', '&', 0 };
 
 		strcat(form, pair);
 		strcat(json, member);

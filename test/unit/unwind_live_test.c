@@ -51,7 +51,7 @@ static void check_same(unsigned at_least)
 		assert_true((uintptr_t)theirs[i + extra] - ours[i] <= 1);
 }
 
-/* --- a chain of functions with known return addresses -------------------------------------- */
+/* --- a chain of functions with known return addresses --------------------------------------- */
 
 static uintptr_t known[LIVE_DEPTH];
 static unsigned known_depth;
@@ -134,7 +134,7 @@ static void realigned_stacks_are_walked(void **state)
 	}
 }
 
-/* --- through libc ---------------------------------------------------------------------------- */
+/* --- through libc --------------------------------------------------------------------------- */
 
 static NO_FRAME_POINTER int compare(const void *a, const void *b)
 {
@@ -153,7 +153,7 @@ static void callbacks_of_libc_are_walked(void **state)
 	check_same(4);
 }
 
-/* --- signal handlers and threads -------------------------------------------------------------- */
+/* --- signal handlers and threads ------------------------------------------------------------ */
 
 static NO_FRAME_POINTER void on_signal(int sig)
 {
@@ -212,7 +212,7 @@ static void a_thread_is_walked_to_its_start(void **state)
 	check_same(22);
 }
 
-/* --- coroutines -------------------------------------------------------------------------------- */
+/* --- coroutines ----------------------------------------------------------------------------- */
 
 static ucontext_t outside, inside;
 
@@ -238,63 +238,6 @@ static void a_coroutine_is_walked_and_no_further(void **state)
 		assert_int_equal(ours[i + 2], known[known_depth - 1 - i] - 1);
 }
 
-/* --- cost ---------------------------------------------------------------------------------------- */
-
-#define PAINT 0x5a
-
-static char painted[64 << 10];
-static struct regs walked;
-static const struct unwind_stack_bounds *walked_bounds;
-static uintptr_t measured_sp;
-
-/* On the painted stack: walks the one that it was called from. */
-static void measure(void)
-{
-	struct regs here;
-
-	regs_here(&here);
-	measured_sp = here.r[REGS_SP];
-	end = unwind_stack(&walked, walked_bounds, UNWIND_AUTO, &work, ours, LIVE_DEPTH, &depth);
-	swapcontext(&inside, &outside);
-}
-
-static size_t used;
-
-/* Bytes below the stack pointer of unwind_stack's caller that it wrote to. */
-static NO_FRAME_POINTER void find_stack_used(void)
-{
-	size_t clean = 0;
-
-	memset(painted, PAINT, sizeof(painted));
-	getcontext(&inside);
-	inside.uc_stack = (stack_t){ .ss_sp = painted, .ss_size = sizeof(painted) };
-	inside.uc_link = &outside;
-	makecontext(&inside, measure, 0);
-	regs_here(&walked);
-	swapcontext(&outside, &inside);
-	while (painted[clean] == PAINT)
-		clean++;
-	used = measured_sp - (uintptr_t)(painted + clean);
-}
-
-/* The most is used where a CFA is an expression, on a stack that is probed. */
-static void the_walk_takes_little_stack(void **state)
-{
-	static const struct unwind_stack_bounds none;
-	const struct unwind_stack_bounds *const both[] = { &bounds, &none };
-
-	(void)state;
-	for (size_t i = 0; i < COUNT_OF(both); i++) {
-		walked_bounds = both[i];
-		sink = realigned(5000, find_stack_used);
-		assert_int_equal(end, UNWIND_COMPLETE);
-		print_message("stack used: %zu bytes\n", used);
-#if defined(__OPTIMIZE__) && !defined(SHIM_CHECKS)
-		assert_in_range(used, 200, 1024);
-#endif
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,7 +249,6 @@ int main(void)
 		cmocka_unit_test(a_handler_on_an_alternate_stack_is_walked_through),
 		cmocka_unit_test(a_thread_is_walked_to_its_start),
 		cmocka_unit_test(a_coroutine_is_walked_and_no_further),
-		cmocka_unit_test(the_walk_takes_little_stack),
 	};
 
 	theirs[0] = NULL;

@@ -5,6 +5,8 @@
 #ifndef TEST_UNWIND_STAGE_H
 #define TEST_UNWIND_STAGE_H
 
+#include <errno.h>
+
 #include "sampler/compiler.h"
 #include "sampler/modules.h"
 #include "sampler/os.h"
@@ -45,6 +47,14 @@ int os_readable(uintptr_t at)
 {
 	probes++;
 	return at % 8 == 0 && at >= readable_lo && at < readable_hi;
+}
+
+long os_peek(void *to, uintptr_t from, size_t n)
+{
+	if (from < readable_lo || from + n > readable_hi)
+		return -EFAULT;
+	memcpy(to, (const void *)from, n);
+	return (long)n;
 }
 
 static int make_stack(void **state)

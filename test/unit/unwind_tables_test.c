@@ -94,7 +94,7 @@ static void addresses_without_an_encoding_are_absolute(void **state)
 		image_end(&image);
 		assert_true(find(IMAGE_CODE + 0xf));
 		assert_int_equal(record.start, IMAGE_CODE);
-		assert_int_equal(record.signal_frame, letters[i][0] != '\0' && letters[i][1] == 'S');
+		assert_int_equal(record.signal_frame, strchr(letters[i], 'S') != NULL);
 	}
 }
 

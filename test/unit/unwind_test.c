@@ -61,7 +61,8 @@ static void tables_and_frame_pointers_take_turns(void **state)
 	stack[140] = 0;
 	stack[141] = IMAGE_CODE + OUTERMOST + 7;
 	assert_int_equal(walk(PLAIN_CODE, 100, at(110), UNWIND_AUTO), UNWIND_COMPLETE);
-	CHECK_STACK(PLAIN_CODE, IMAGE_CODE + FRAMED + 4, PLAIN_CODE + 8, IMAGE_CODE + OUTERMOST + 6);
+	CHECK_STACK(PLAIN_CODE, IMAGE_CODE + FRAMED + 4, PLAIN_CODE + 8,
+		    IMAGE_CODE + OUTERMOST + 6);
 }
 
 static void frame_pointers_alone_look_nothing_up(void **state)
@@ -125,6 +126,38 @@ static void code_without_tables_tells_where_its_caller_is(void **state)
 		assert_int_equal(pc[1], IMAGE_CODE + FRAMED + 4);
 		assert_int_equal(pc[2], IMAGE_CODE + OUTERMOST + 4);
 	}
+}
+
+static void new_code_is_known_by_the_call_before_it(void **state)
+{
+	static const struct { bool call; uint8_t bytes[8]; } cases[] = {
+		{ true, { 0, 0, 0, 0xe8, 1, 2, 3, 4 } },                /* call n(%rip) */
+		{ true, { 0, 0, 0, 0, 0, 0, 0xff, 0xd0 } },             /* call *%rax */
+		{ true, { 0, 0, 0, 0, 0, 0, 0xff, 0x13 } },             /* call *(%rbx) */
+		{ true, { 0, 0, 0, 0, 0, 0xff, 0x55, 8 } },             /* call *8(%rbp) */
+		{ true, { 0, 0, 0, 0, 0, 0xff, 0x14, 0x24 } },          /* call *(%rsp) */
+		{ true, { 0, 0, 0, 0, 0xff, 0x54, 0x24, 8 } },          /* call *8(%rsp) */
+		{ true, { 0, 0, 0xff, 0x15, 1, 2, 3, 4 } },             /* call *n(%rip) */
+		{ true, { 0, 0, 0xff, 0x93, 1, 2, 3, 4 } },             /* call *n(%rbx) */
+		{ true, { 0, 0xff, 0x94, 0x24, 1, 2, 3, 4 } },          /* call *n(%rsp) */
+		{ false, { 0, 0, 0, 0, 0, 0, 0xff, 0xe0 } },            /* jmp *%rax */
+		{ false, { 0, 0, 0, 0, 0, 0, 0xff, 0x14 } },            /* half of a call */
+		{ false, { 0, 0, 0, 0, 0xe8, 1, 2, 3 } },
+		{ false, { 0 } },
+	};
+
+	(void)state;
+	stack[110] = 0;
+	stack[111] = at(2);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		memcpy(&stack[1], cases[i].bytes, 8);
+		assert_int_equal(walk(PLAIN_CODE, 100, at(110), UNWIND_AUTO),
+				 cases[i].call ? UNWIND_COMPLETE : UNWIND_TRUNCATED);
+		assert_int_equal(depth, cases[i].call ? 2 : 1);
+	}
+	readable_hi = readable_lo;
+	memcpy(&stack[1], cases[0].bytes, 8);
+	assert_int_equal(walk(PLAIN_CODE, 100, at(110), UNWIND_AUTO), UNWIND_TRUNCATED);
 }
 
 static void a_leaf_function_may_use_the_red_zone(void **state)
@@ -211,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup(a_bad_frame_pointer_ends_the_walk, start),
 		cmocka_unit_test_setup(a_jump_to_nowhere_has_its_caller_on_top, start),
 		cmocka_unit_test_setup(code_without_tables_tells_where_its_caller_is, start),
+		cmocka_unit_test_setup(new_code_is_known_by_the_call_before_it, start),
 		cmocka_unit_test_setup(a_leaf_function_may_use_the_red_zone, start),
 		cmocka_unit_test_setup(the_red_zone_ends_at_a_guard_page, start),
 		cmocka_unit_test_setup(a_popped_frame_pointer_keeps_its_value, start),
