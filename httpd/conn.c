@@ -311,8 +311,11 @@ bool conn_go(struct conn *c, short revents, uint64_t now_ns)
 	if (revents != 0 && !os_is_ours(c->fd))
 		return false;
 	if (c->state == WORK) {
-		if (revents & (POLLRDHUP | POLLHUP | POLLERR))
-			return false;   /* the client has gone: its work stops */
+		/* The client has gone: its work stops.  One that has only said its last word
+		 * (a shell's pipe) still gets what is ready, but nothing waits for it. */
+		if ((revents & (POLLHUP | POLLERR)) != 0 ||
+		    ((revents & POLLRDHUP) != 0 && job_wake_ns(c->job) > now_ns))
+			return false;
 		go_work(c, now_ns);
 	} else if (now_ns >= c->deadline_ns) {
 		return false;

@@ -1,6 +1,7 @@
 /* A head is read line by line, and a line is judged when it is complete: so the answer to a bad
  * line neither waits for the rest nor changes with it.  Bytes that drip in are read again each
- * time; with 8 KiB that is some 30 ms for the slowest sender, and no state that could go wrong. */
+ * time: for 8 KiB one by one that is 130 ms in all and 32 us at a time (measured), and there is no
+ * state that could go wrong. */
 #include "httpd/request.h"
 
 #include <string.h>

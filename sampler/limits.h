@@ -28,8 +28,9 @@
 #define MODULE_PATH_MAX  512
 #define BUILD_ID_MAX     32
 
-/* Log: bytes of a line, lines of a process. */
+/* Log: bytes of a line, bytes of one of its parts (longer: cut, "..."), lines of a process. */
 #define LOG_LINE_MAX  256
+#define LOG_PART_MAX  112
 #define LOG_LINES_MAX 16
 
 #endif

@@ -29,14 +29,18 @@ void log_init(enum log_level max)
 	logger.ino = st.st_ino;
 }
 
+/* What comes from the environment must not end the line, steer a terminal, or take all the room. */
 static size_t append(char *line, size_t at, const char *part, size_t n)
 {
-	size_t room = LOG_LINE_MAX - 1 - at;
+	bool cut = n > LOG_PART_MAX;
+	size_t keep = cut ? LOG_PART_MAX - 3 : n;
 
-	if (n > room)
-		n = room;
-	memcpy(line + at, part, n);
-	return at + n;
+	for (size_t i = 0; i < keep && at < LOG_LINE_MAX - 1; i++) {
+		unsigned char c = (unsigned char)part[i];
+
+		line[at++] = c < ' ' || c == 127 ? '?' : (char)c;
+	}
+	return cut ? append(line, at, "...", 3) : at;
 }
 
 static size_t append_pid(char *line, size_t at)

@@ -14,6 +14,12 @@
 
 static uintptr_t page_of(uintptr_t at) { return at & ~(uintptr_t)(PAGE_BYTES - 1); }
 
+/* Without lo it cannot be told from a fiber's, which lies below hi too. */
+static bool is_own_stack(const struct unwind_stack_bounds *b, uintptr_t at)
+{
+	return b->lo != 0 && at >= b->lo && at < b->hi;
+}
+
 static bool probe_page(struct unwind_memory *m, uintptr_t at)
 {
 	if (m->page_good != 0 && m->page_good == page_of(at))
@@ -29,7 +35,7 @@ void unwind_memory_enter(struct unwind_memory *m, uintptr_t sp, bool probe)
 	const struct unwind_stack_bounds *b = m->bounds;
 
 	m->known = true;
-	if (sp >= b->lo && sp < b->hi) {
+	if (is_own_stack(b, sp)) {
 		m->limit = b->hi;
 	} else if (sp >= b->alt_lo && sp < b->alt_hi) {
 		m->limit = b->alt_hi;
@@ -63,7 +69,7 @@ bool unwind_memory_leave(struct unwind_memory *m, uintptr_t sp, uintptr_t caller
 		return caller_sp > sp && caller_sp <= m->limit;
 	if (caller_sp > sp && caller_sp <= m->limit && caller_sp - sp <= UNKNOWN_FRAME_BYTES_MAX)
 		return true;
-	if (caller_sp < m->bounds->lo || caller_sp >= m->bounds->hi)
+	if (!is_own_stack(m->bounds, caller_sp))
 		return false;
 	unwind_memory_enter(m, caller_sp, true);
 	return true;
@@ -71,7 +77,7 @@ bool unwind_memory_leave(struct unwind_memory *m, uintptr_t sp, uintptr_t caller
 
 static COLD UNCHECKED bool load_probed(struct unwind_memory *m, uintptr_t at, uintptr_t *value)
 {
-	bool own_stack = !m->known && at >= m->bounds->lo && at < m->bounds->hi;
+	bool own_stack = !m->known && is_own_stack(m->bounds, at);
 
 	if (at % WORD_BYTES != 0 || (!own_stack && (at < m->floor || at >= m->limit)) ||
 	    !probe_page(m, at))

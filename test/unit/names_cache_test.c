@@ -173,7 +173,7 @@ static void the_host_may_close_and_reuse_our_descriptor(void **state)
 {
 	struct module m;
 	char path[] = "/tmp/names_cache_test.XXXXXX";
-	int fd = mkstemp(path), other;
+	int fd = mkstemp(path);
 	struct stat st, hosts;
 
 	(void)state;
@@ -192,16 +192,28 @@ static void the_host_may_close_and_reuse_our_descriptor(void **state)
 	assert_int_equal(fcntl(OS_FD_MIN + 1, F_GETFD), -1);
 	close(OS_FD_MIN);
 	close(fd);
-	/* It may be another one of ours by now, a client's socket say. */
+	unlink(path);
+}
+
+/* The number may be that of another one of ours by then, a client's socket say. */
+static void another_descriptor_of_ours_stays_open(void **state)
+{
+	int before = os_open_read("/proc/self/exe"), other;
+	struct module m;
+
+	(void)state;
+	make("closed", 16, 1, &m);
 	assert_string_equal(name_at(&m, 1), "closed");
-	close(OS_FD_MIN);
-	other = os_open_read(path);
-	assert_int_equal(other, OS_FD_MIN);
+	os_close(before);
+	assert_int_equal(dup2(STDIN_FILENO, before), before);
+	close(before + 1);
+	other = os_open_read("/proc/self/exe");
+	assert_int_equal(other, before + 1);
 	assert_string_equal(name_at(&m, 2), "closed");
 	names_reset();
 	assert_int_equal(fcntl(other, F_GETFD), FD_CLOEXEC);
 	os_close(other);
-	unlink(path);
+	close(before);
 }
 
 static void few_files_are_open_at_once(void **state)
@@ -266,6 +278,7 @@ int main(void)
 		TEST(a_file_written_anew_is_not_the_old_one),
 		TEST(a_build_id_says_more_than_an_inode),
 		TEST(the_host_may_close_and_reuse_our_descriptor),
+		TEST(another_descriptor_of_ours_stays_open),
 		TEST(few_files_are_open_at_once),
 		TEST(more_objects_than_rows_take_turns),
 		TEST(a_fifo_does_not_stop_us),

@@ -88,6 +88,18 @@ static void a_fiber_below_the_threads_stack_is_unknown(void **state)
 	assert_int_equal(depth, 11);
 }
 
+static void without_its_lower_end_no_stack_is_known(void **state)
+{
+	struct unwind_stack_bounds bounds = { .hi = at(STACK_WORDS) + (1 << 20) };
+
+	(void)state;
+	/* A fiber that nobody called, and a frame pointer that is none. */
+	stack[STACK_WORDS - 19] = PLAIN_CODE;
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, at(STACK_WORDS - 20), at(STACK_WORDS), &bounds),
+			 UNWIND_TRUNCATED);
+	assert_int_equal(depth, 2);
+}
+
 static void frames_and_walks_on_unknown_stacks_have_a_limit(void **state)
 {
 	static const struct unwind_stack_bounds none;
@@ -201,6 +213,7 @@ int main(void)
 		cmocka_unit_test_setup(an_unknown_stack_is_read_no_further_than_it_is_mapped,
 				       start),
 		cmocka_unit_test_setup(a_fiber_below_the_threads_stack_is_unknown, start),
+		cmocka_unit_test_setup(without_its_lower_end_no_stack_is_known, start),
 		cmocka_unit_test_setup(frames_and_walks_on_unknown_stacks_have_a_limit, start),
 		cmocka_unit_test_setup(a_signal_frame_leads_from_the_alternate_stack_to_the_threads,
 				       start_with_trampoline),

@@ -1,0 +1,145 @@
+/* One thread looks what is mapped, again and again, while libraries come and go; others ask for code all
+ * the time, as samples do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+
+#include "fake/crowd.h"
+#include "fake/mapped_file.h"
+#include "sampler/compiler.h"
+#include "sampler/modules.h"
+
+#define READERS 6
+#define PLACES  8       /* where the library is mapped in turn */
+#define SECONDS 1.0
+
+static char *library;
+static char path[] = "/tmp/modules_stress_test.XXXXXX";
+static uintptr_t permanent[3];
+static _Atomic bool over;
+static _Atomic uint64_t found_mapped;
+static unsigned scans;
+
+/* A reader takes what it can get: a torn entry is thrown away by its version, which no sanitizer can
+ * know. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:ranges_find\nrace:ranges_insert\nrace:ranges_begin\nrace:search\n";
+}
+
+static char *place(unsigned i)
+{
+	return free_addresses() + ((size_t)i << 24);
+}
+
+/* Two scans in a row may overtake a reader once in a while; not when it asks again. */
+static bool is_permanent(uintptr_t pc)
+{
+	return modules_frame(pc) == pc || modules_frame(pc) == pc;
+}
+
+static void ask_for_permanent_code(void)
+{
+	for (size_t i = 0; i < COUNT_OF(permanent); i++) {
+		struct cfi_object object;
+		uintptr_t pc = permanent[i];
+
+		CROWD_DEMAND(is_permanent(pc));
+		CROWD_DEMAND(modules_is_code(pc) || modules_is_code(pc));
+		CROWD_DEMAND(modules_find_unwind(pc, &object) || modules_find_unwind(pc, &object));
+		CROWD_DEMAND(object.moved == 0 && memcmp(object.hdr, "\1\x1b\3\x3b", 4) == 0);
+	}
+}
+
+/* Of what comes and goes, only this is sure: what is given out can be read, and is a whole answer. */
+static void ask_for_code_that_comes_and_goes(void)
+{
+	for (unsigned i = 0; i < PLACES; i++) {
+		struct cfi_object object;
+		uintptr_t pc = (uintptr_t)code_of(library, place(i)) + 64;
+
+		CROWD_DEMAND(frame_epoch(modules_frame(pc)) != 0);
+		CROWD_DEMAND(frame_pc(modules_frame(pc)) == pc);
+		if (!modules_find_unwind(pc, &object))
+			continue;
+		atomic_fetch_add(&found_mapped, 1);
+		CROWD_DEMAND(object.lo <= object.hdr && object.hdr < object.hi);
+		CROWD_DEMAND(memcmp(object.hdr, "\1\x1b\3\x3b", 4) == 0);
+		CROWD_DEMAND((uintptr_t)object.hdr + object.moved >= (uintptr_t)place(i));
+		CROWD_DEMAND((uintptr_t)object.hdr + object.moved < (uintptr_t)place(i) + (1 << 24));
+	}
+}
+
+static void ask(void)
+{
+	while (!atomic_load(&over)) {
+		ask_for_permanent_code();
+		ask_for_code_that_comes_and_goes();
+		CROWD_DEMAND(!modules_is_code((uintptr_t)&over));
+	}
+}
+
+static void scan(void)
+{
+	double end = crowd_now_s() + SECONDS;
+	size_t bytes[PLACES] = { 0 };
+
+	for (unsigned n = 0; crowd_now_s() < end && modules_count() < MODULES_EVER_MAX - 8; n++) {
+		unsigned i = n * 5 % PLACES;
+
+		if (bytes[i] == 0) {
+			bytes[i] = map_object(path, library, place(i));
+		} else {
+			modules_epoch_next();
+			unmap_file(place(i), bytes[i]);
+			bytes[i] = 0;
+		}
+		CROWD_DEMAND(modules_scan(false) == 0);
+		scans++;
+	}
+	atomic_store(&over, true);
+}
+
+static void run(unsigned who)
+{
+	if (who < READERS)
+		ask();
+	else
+		scan();
+}
+
+static void readers_get_whole_answers_while_modules_change(void **state)
+{
+	size_t n = read_library(SOME_LIBRARY, &library);
+
+	(void)state;
+	if (n == 0)
+		skip();
+	make_file(path, library, n);
+	permanent[0] = (uintptr_t)run;
+	permanent[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "qsort");
+	permanent[2] = (uintptr_t)dlsym(RTLD_DEFAULT, "_cmocka_run_group_tests");
+	crowd_run(READERS + 1, run);
+	unlink(path);
+	crowd_check();
+	print_message("%u scans, found %llu times\n", scans, (unsigned long long)found_mapped);
+	assert_true(scans > 10);
+	assert_true(found_mapped > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(readers_get_whole_answers_while_modules_change),
+	};
+
+	if (modules_scan(true) < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
