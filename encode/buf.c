@@ -45,10 +45,15 @@ void buf_string(struct buf *b, const char *s)
 	buf_bytes(b, s, strlen(s));
 }
 
+void buf_char(struct buf *b, char c)
+{
+	buf_bytes(b, &c, 1);
+}
+
 void buf_repeat(struct buf *b, char c, size_t n)
 {
 	while (n-- > 0)
-		buf_bytes(b, &c, 1);
+		buf_char(b, c);
 }
 
 /* v in this base, in at least so many digits. */
@@ -76,6 +81,11 @@ void buf_signed(struct buf *b, int64_t v)
 	if (v < 0)
 		buf_bytes(b, "-", 1);
 	put_number(b, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, 1);
+}
+
+void buf_padded(struct buf *b, uint64_t v, unsigned digits)
+{
+	put_number(b, v, 10, digits);
 }
 
 void buf_hex(struct buf *b, uint64_t v, unsigned digits)
@@ -112,4 +122,9 @@ void buf_html(struct buf *b, const char *s)
 		else
 			buf_bytes(b, s, 1);
 	}
+}
+
+void buf_end(struct buf *b)
+{
+	b->data[b->len < b->cap ? b->len : b->cap - 1] = '\0';
 }

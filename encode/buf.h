@@ -42,16 +42,22 @@ static inline bool buf_fits(const struct buf *b)
 
 void buf_bytes(struct buf *b, const void *bytes, size_t n);
 void buf_string(struct buf *b, const char *s);
+void buf_char(struct buf *b, char c);
 /* n times the same byte. */
 void buf_repeat(struct buf *b, char c, size_t n);
 
 void buf_unsigned(struct buf *b, uint64_t v);
 void buf_signed(struct buf *b, int64_t v);
+/* With zeroes in front up to so many digits, digits <= 20. */
+void buf_padded(struct buf *b, uint64_t v, unsigned digits);
 /* Lower case, no 0x; zeroes in front up to so many digits, digits <= 16. */
 void buf_hex(struct buf *b, uint64_t v, unsigned digits);
 
 /* s with & < > " ' written as &amp; &lt; &gt; &#34; &#39;, as Go's html/template does. */
 void buf_html(struct buf *b, const char *s);
+
+/* Bounded: ends the text with a 0 that does not count, over its last byte if need be (cap >= 1). */
+void buf_end(struct buf *b);
 
 /* Hands what is left to the sink.  Nothing to do for a bounded one. */
 void buf_flush(struct buf *b);

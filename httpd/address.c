@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "httpd/address_literal.h"
-#include "httpd/put.h"
+#include "encode/buf.h"
 #include "sampler/units.h"
 
 struct text {
@@ -82,7 +82,7 @@ static const char *parse_inet(struct text item, struct address *a, const char **
 
 static const char *parse_unix(struct text path, int pid, struct address *a, const char **where)
 {
-	struct put out = { a->to.un.sun_path, sizeof(a->to.un.sun_path) - 1, 0 };
+	struct buf out = buf_bounded(a->to.un.sun_path, sizeof(a->to.un.sun_path) - 1);
 
 	if (path.len == 0 || path.at[0] != '/')
 		return "not an absolute path: write unix:/path";
@@ -93,16 +93,16 @@ static const char *parse_unix(struct text path, int pid, struct address *a, cons
 		if (c == 0)
 			return "a zero byte in a path";
 		if (c != '%') {
-			put_char(&out, c);
+			buf_char(&out, c);
 			continue;
 		}
 		c = ++i < path.len ? path.at[i] : 0;
 		if (c != 'p' && c != '%')
 			return "unknown %: write %p or %%";
 		if (c == 'p')
-			put_number(&out, (unsigned)pid, 10, 1);
+			buf_unsigned(&out, (unsigned)pid);
 		else
-			put_char(&out, '%');
+			buf_char(&out, '%');
 	}
 	*where = path.at;
 	if (out.len > out.cap)
@@ -173,24 +173,24 @@ int address_parse(const char *text, size_t len, int pid, struct address_list *ou
 
 size_t address_format(const struct address *a, char *out, size_t cap)
 {
-	struct put p = { out, cap, 0 };
+	struct buf p = buf_bounded(out, cap);
 
 	if (a->family == AF_UNIX) {
-		put_text(&p, "unix:");
-		put_text(&p, a->to.un.sun_path);
-		put_end(&p);
+		buf_string(&p, "unix:");
+		buf_string(&p, a->to.un.sun_path);
+		buf_end(&p);
 		return p.len;
 	}
 	if (a->family == AF_INET6) {
-		put_char(&p, '[');
+		buf_char(&p, '[');
 		address_literal_put_v6(&p, a->to.in6.sin6_addr.s6_addr);
-		put_char(&p, ']');
+		buf_char(&p, ']');
 	} else {
 		address_literal_put_v4(&p, (const uint8_t *)&a->to.in.sin_addr);
 	}
-	put_char(&p, ':');
-	put_number(&p, address_port(a), 10, 1);
-	put_end(&p);
+	buf_char(&p, ':');
+	buf_unsigned(&p, address_port(a));
+	buf_end(&p);
 	return p.len;
 }
 

@@ -70,12 +70,12 @@ bool address_literal_parse_v6(const char *text, size_t len, uint8_t out[16])
 	return true;
 }
 
-void address_literal_put_v4(struct put *p, const uint8_t bytes[4])
+void address_literal_put_v4(struct buf *p, const uint8_t bytes[4])
 {
 	for (int i = 0; i < 4; i++) {
-		put_number(p, bytes[i], 10, 1);
+		buf_unsigned(p, bytes[i]);
 		if (i < 3)
-			put_char(p, '.');
+			buf_char(p, '.');
 	}
 }
 
@@ -100,24 +100,24 @@ static unsigned longest_zeros(const uint8_t bytes[16], unsigned *run)
 	return best;
 }
 
-void address_literal_put_v6(struct put *p, const uint8_t bytes[16])
+void address_literal_put_v6(struct buf *p, const uint8_t bytes[16])
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	unsigned run, zeros = longest_zeros(bytes, &run);
 
 	if (memcmp(bytes, mapped, sizeof(mapped)) == 0) {
-		put_text(p, "::ffff:");
+		buf_string(p, "::ffff:");
 		address_literal_put_v4(p, bytes + 12);
 		return;
 	}
 	for (unsigned i = 0; i < 8; i++) {
 		if (i == zeros) {
-			put_text(p, "::");
+			buf_string(p, "::");
 			i += run - 1;
 			continue;
 		}
 		if (i > 0 && i != zeros + run)
-			put_char(p, ':');
-		put_number(p, group(bytes, i), 16, 1);
+			buf_char(p, ':');
+		buf_hex(p, group(bytes, i), 1);
 	}
 }

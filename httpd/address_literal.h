@@ -11,15 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "httpd/put.h"
+#include "encode/buf.h"
 #include "sampler/compiler.h"
 
 /* All of text[0..len) is the address; out is only of use on true. */
 MUST_CHECK bool address_literal_parse_v4(const char *text, size_t len, uint8_t out[4]);
 MUST_CHECK bool address_literal_parse_v6(const char *text, size_t len, uint8_t out[16]);
 
-void address_literal_put_v4(struct put *p, const uint8_t bytes[4]);
+void address_literal_put_v4(struct buf *p, const uint8_t bytes[4]);
 /* As RFC 5952 wants it: lower case, the first longest run of zero groups as ::, ::ffff:1.2.3.4. */
-void address_literal_put_v6(struct put *p, const uint8_t bytes[16]);
+void address_literal_put_v6(struct buf *p, const uint8_t bytes[16]);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "httpd/put.h"
+#include "encode/buf.h"
 
 static const struct { int status; const char *reason; } reasons[] = {
 	{ 200, "OK" },
@@ -36,25 +36,25 @@ const char *head_reason(int status)
 	return "Status";
 }
 
-static void put_field(struct put *p, const char *name, const char *value)
+static void put_field(struct buf *p, const char *name, const char *value)
 {
-	put_text(p, name);
-	put_text(p, ": ");
-	put_text(p, value);
-	put_text(p, "\r\n");
+	buf_string(p, name);
+	buf_string(p, ": ");
+	buf_string(p, value);
+	buf_string(p, "\r\n");
 }
 
-static void put_quoted(struct put *p, struct request_text text)
+static void put_quoted(struct buf *p, struct request_text text)
 {
-	put_char(p, '"');
+	buf_char(p, '"');
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
 
 		if (c == '"' || c == '\\')
-			put_char(p, '\\');
-		put_char(p, (unsigned char)c < ' ' || c == 127 ? '_' : c);
+			buf_char(p, '\\');
+		buf_char(p, (unsigned char)c < ' ' || c == 127 ? '_' : c);
 	}
-	put_char(p, '"');
+	buf_char(p, '"');
 }
 
 /* What Go's url.EscapedPath lets stand.  Not \, which browsers take for a slash: "/\evil.example"
@@ -68,33 +68,33 @@ static bool stands_in_location(char c)
 	       memchr(marks, c, sizeof(marks) - 1) != NULL;
 }
 
-static void put_location(struct put *p, const struct head *head)
+static void put_location(struct buf *p, const struct head *head)
 {
 	struct request_text parts[] = { head->location, head->query };
 
-	put_text(p, "Location: ");
+	buf_string(p, "Location: ");
 	for (size_t part = 0; part < COUNT_OF(parts) && parts[part].len > 0; part++) {
 		if (part == 1)
-			put_char(p, '?');
+			buf_char(p, '?');
 		for (size_t i = 0; i < parts[part].len; i++) {
 			char c = parts[part].at[i];
 
 			if (stands_in_location(c) || (part == 1 && c == '?')) {
-				put_char(p, c);
+				buf_char(p, c);
 				continue;
 			}
-			put_char(p, '%');
-			put_char(p, "0123456789ABCDEF"[(unsigned char)c >> 4]);
-			put_char(p, "0123456789ABCDEF"[(unsigned char)c & 15]);
+			buf_char(p, '%');
+			buf_char(p, "0123456789ABCDEF"[(unsigned char)c >> 4]);
+			buf_char(p, "0123456789ABCDEF"[(unsigned char)c & 15]);
 		}
 	}
-	put_text(p, "\r\n");
+	buf_string(p, "\r\n");
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).  Day to date is civil_from_days of Howard
  * Hinnant, "chrono-Compatible Low-Level Date Algorithms": years start in March, so that a leap day
  * is the last of one; 400 years are 146097 days; days 0 is 0000-03-01. */
-static void put_date(struct put *p, int64_t date_s)
+static void put_date(struct buf *p, int64_t date_s)
 {
 	static const char days[] = "ThuFriSatSunMonTueWed";
 	static const char months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
@@ -109,41 +109,41 @@ static void put_date(struct put *p, int64_t date_s)
 	year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
 	of_year = of_era - (365 * year + year / 4 - year / 100);
 	month = (5 * of_year + 2) / 153;                /* 0 is March */
-	put_text(p, "Date: ");
-	put_bytes(p, days + t / 86400 % 7 * 3, 3);
-	put_text(p, ", ");
-	put_number(p, of_year - (153 * month + 2) / 5 + 1, 10, 2);
-	put_char(p, ' ');
-	put_bytes(p, months + month * 3, 3);
-	put_char(p, ' ');
-	put_number(p, year + day / 146097 * 400 + (month >= 10), 10, 4);
-	put_char(p, ' ');
-	put_number(p, t % 86400 / 3600, 10, 2);
-	put_char(p, ':');
-	put_number(p, t % 3600 / 60, 10, 2);
-	put_char(p, ':');
-	put_number(p, t % 60, 10, 2);
-	put_text(p, " GMT\r\n");
+	buf_string(p, "Date: ");
+	buf_bytes(p, days + t / 86400 % 7 * 3, 3);
+	buf_string(p, ", ");
+	buf_padded(p, of_year - (153 * month + 2) / 5 + 1, 2);
+	buf_char(p, ' ');
+	buf_bytes(p, months + month * 3, 3);
+	buf_char(p, ' ');
+	buf_padded(p, year + day / 146097 * 400 + (month >= 10), 4);
+	buf_char(p, ' ');
+	buf_padded(p, t % 86400 / 3600, 2);
+	buf_char(p, ':');
+	buf_padded(p, t % 3600 / 60, 2);
+	buf_char(p, ':');
+	buf_padded(p, t % 60, 2);
+	buf_string(p, " GMT\r\n");
 }
 
-static void put_status(struct put *p, const struct head *head)
+static void put_status(struct buf *p, const struct head *head)
 {
-	put_text(p, head->http10 ? "HTTP/1.0 " : "HTTP/1.1 ");
-	put_number(p, (unsigned)head->status, 10, 3);
-	put_char(p, ' ');
-	put_text(p, head_reason(head->status));
-	put_text(p, "\r\n");
+	buf_string(p, head->http10 ? "HTTP/1.0 " : "HTTP/1.1 ");
+	buf_padded(p, (unsigned)head->status, 3);
+	buf_char(p, ' ');
+	buf_string(p, head_reason(head->status));
+	buf_string(p, "\r\n");
 }
 
 /* How the client finds the end of the body, and what comes then. */
-static void put_framing(struct put *p, const struct head *head)
+static void put_framing(struct buf *p, const struct head *head)
 {
 	bool close = head->close || (head->http10 && head->length < 0);
 
 	if (head->length >= 0) {
-		put_text(p, "Content-Length: ");
-		put_number(p, (uint64_t)head->length, 10, 1);
-		put_text(p, "\r\n");
+		buf_string(p, "Content-Length: ");
+		buf_unsigned(p, (uint64_t)head->length);
+		buf_string(p, "\r\n");
 	}
 	if (close != head->http10)
 		put_field(p, "Connection", close ? "close" : "keep-alive");
@@ -153,16 +153,16 @@ static void put_framing(struct put *p, const struct head *head)
 
 size_t head_write(const struct head *head, char *out, size_t cap)
 {
-	struct put p = { out, cap, 0 };
+	struct buf p = buf_bounded(out, cap);
 
 	put_status(&p, head);
 	if (head->allow != NULL)
 		put_field(&p, "Allow", head->allow);
 	put_field(&p, "Cache-Control", "no-store");
 	if (head->filename.at != NULL) {
-		put_text(&p, "Content-Disposition: attachment; filename=");
+		buf_string(&p, "Content-Disposition: attachment; filename=");
 		put_quoted(&p, head->filename);
-		put_text(&p, "\r\n");
+		buf_string(&p, "\r\n");
 	}
 	if (head->content_type != NULL)
 		put_field(&p, "Content-Type", head->content_type);
@@ -176,6 +176,6 @@ size_t head_write(const struct head *head, char *out, size_t cap)
 		put_field(&p, "X-Go-Pprof", "1");
 	put_date(&p, head->date_s);
 	put_framing(&p, head);
-	put_text(&p, "\r\n");
+	buf_string(&p, "\r\n");
 	return p.len;
 }

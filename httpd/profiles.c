@@ -31,14 +31,14 @@ static void add_drops(struct exchange *x, struct pprof *pprof)
 	for (unsigned i = 0; i < COUNT_REASONS; i++) {
 		uint64_t n = x->desk->ground->dropped((enum count)i);
 		char text[128];
-		struct buf b = buf_bounded(text, sizeof(text) - 1);
+		struct buf b = buf_bounded(text, sizeof(text));
 
 		if (n == 0)
 			continue;
 		buf_string(&b, count_name((enum count)i));
 		buf_string(&b, ": ");
 		buf_unsigned(&b, n);
-		text[b.len] = '\0';
+		buf_end(&b);
 		pprof_comment(pprof, text);
 	}
 }

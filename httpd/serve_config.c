@@ -57,22 +57,36 @@ static void add_text(struct buf *b, struct request_text text)
 		buf_bytes(b, text.at[i] >= ' ' && text.at[i] < 127 ? &text.at[i] : "?", 1);
 }
 
-/* "KEY=VALUE: REASON; nothing was changed" */
-static void refuse(struct exchange *x, const struct settings_pair *pair, const char *reason)
+/* "WHAT: REASON; nothing was changed" */
+static void refuse(struct exchange *x, struct buf *line, const char *reason)
 {
-	char line[512];
-	struct buf b = buf_bounded(line, sizeof(line) - 1);
+	buf_string(line, reason);
+	buf_string(line, "; nothing was changed");
+	buf_end(line);
+	exchange_error(x, 400, line->data);
+}
 
-	if (pair != NULL) {
-		add_text(&b, pair->key);
-		buf_string(&b, "=");
-		add_text(&b, pair->value);
-		buf_string(&b, ": ");
-	}
-	buf_string(&b, reason);
-	buf_string(&b, "; nothing was changed");
-	line[b.len < sizeof(line) - 1 ? b.len : sizeof(line) - 1] = '\0';
-	exchange_error(x, 400, line);
+static void refuse_body(struct exchange *x, const struct settings *parsed)
+{
+	char bytes[512];
+	struct buf line = buf_bounded(bytes, sizeof(bytes));
+
+	buf_string(&line, "byte ");
+	buf_unsigned(&line, parsed->error_at);
+	buf_string(&line, " of the body: ");
+	refuse(x, &line, parsed->error);
+}
+
+static void refuse_pair(struct exchange *x, const struct settings_pair *pair, const char *reason)
+{
+	char bytes[512];
+	struct buf line = buf_bounded(bytes, sizeof(bytes));
+
+	add_text(&line, pair->key);
+	buf_string(&line, "=");
+	add_text(&line, pair->value);
+	buf_string(&line, ": ");
+	refuse(x, &line, reason);
 }
 
 /* NULL, or what is wrong with it. */
@@ -105,7 +119,7 @@ static void change(struct exchange *x)
 		return;
 	n = settings_parse(x->data, x->data_len, x->request.content_type, scratch, parsed);
 	if (n < 0) {
-		refuse(x, NULL, parsed->error);
+		refuse_body(x, parsed);
 		return;
 	}
 	x->desk->ground->get_rates(&rates);
@@ -113,7 +127,7 @@ static void change(struct exchange *x)
 		const char *wrong = apply(&parsed->pair[i], &rates);
 
 		if (wrong != NULL) {
-			refuse(x, &parsed->pair[i], wrong);
+			refuse_pair(x, &parsed->pair[i], wrong);
 			return;
 		}
 	}

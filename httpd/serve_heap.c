@@ -101,10 +101,10 @@ static void write_stats(struct buf *b, const int64_t c[SITES_VALUES])
 					   value[3], value[2], usage.ru_maxrss * 1024 };
 
 		for (unsigned i = 0; i < STATS; i++) {
-			struct buf digits = buf_bounded(text[i], sizeof(text[i]) - 1);
+			struct buf digits = buf_bounded(text[i], sizeof(text[i]));
 
 			buf_signed(&digits, n[i]);
-			text[i][digits.len] = '\0';
+			buf_end(&digits);
 			stat[i] = (struct text_stat){ name[i], text[i] };
 		}
 	}

@@ -53,7 +53,7 @@ static uint32_t size_class(uint64_t size)
 	return (uint32_t)((size + step - 1) / step * step);
 }
 
-/* Draws the next gap, of which `passed` bytes are behind us already.  True: the gap ends among them.
+/* Draws the next gap, of which `passed` bytes are behind us already.  True: it ends among them.
  *
  * The exponential distribution has no memory, so a long gap may be walked in pieces; at each
  * check-in a thread notices a new rate, and that heap_init has been. */

@@ -256,13 +256,13 @@ static void literals_are_written_as_libc_writes_them(void **state)
 	for (unsigned pattern = 0; pattern < 256 * 2; pattern++) {
 		uint8_t bytes[16] = { 0 };
 		char ours[64], libcs[INET6_ADDRSTRLEN];
-		struct put p = { ours, sizeof(ours), 0 };
+		struct buf p = buf_bounded(ours, sizeof(ours));
 
 		for (unsigned group = 0; group < 8; group++)
 			if (pattern >> group & 1)
 				bytes[2 * group + (pattern >> 8)] = (uint8_t)(0xa1 >> group);
 		address_literal_put_v6(&p, bytes);
-		put_end(&p);
+		buf_end(&p);
 		inet_ntop(AF_INET6, bytes, libcs, sizeof(libcs));
 		if (strchr(libcs, '.') == NULL) {
 			assert_string_equal(ours, libcs);

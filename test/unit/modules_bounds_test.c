@@ -133,6 +133,40 @@ static void a_scan_leaves_no_descriptor_open(void **state)
 	assert_int_equal(after, before);
 }
 
+/* The program closes one library and opens another, while a scan has read the map already. */
+static char *being_scanned;
+static char other_path[] = "/tmp/modules_bounds_test.XXXXXX";
+
+static void close_and_open(void)
+{
+	modules_epoch_next();
+	map_object(other_path, library, being_scanned);
+}
+
+static void a_dlclose_during_a_scan_is_a_reason_for_the_next(void **state)
+{
+	frame_t first, second;
+	const char *code;
+
+	(void)state;
+	if (library_bytes == 0)
+		skip();
+	make_file(other_path, library, library_bytes);
+	being_scanned = free_addresses();
+	code = code_of(library, being_scanned);
+	map_object(path, library, being_scanned);
+	first = modules_frame((uintptr_t)code);
+	sys_interrupt(SYS_close, 2, close_and_open);    /* the first makes its number a high one */
+	assert_int_equal(modules_scan(false), 0);
+	sys_refuse(0, 0, 0);
+	second = modules_frame((uintptr_t)code);
+	assert_true(modules_are_wanted());
+	assert_int_equal(modules_scan(false), 0);
+	unlink(other_path);
+	assert_string_equal(modules_find(first)->path, path);
+	assert_string_equal(modules_find(second)->path, other_path);
+}
+
 /* --- objects that are mapped more than once -------------------------------------------------- */
 
 /* Two of the same library, one behind the other (dlmopen), are two objects. */
@@ -267,6 +301,7 @@ int main(void)
 		TEST(a_failed_scan_leaves_what_was_known),
 		TEST(what_a_failed_scan_has_met_is_known_after_the_next),
 		TEST(a_scan_leaves_no_descriptor_open),
+		TEST(a_dlclose_during_a_scan_is_a_reason_for_the_next),
 		TEST(a_library_that_is_mapped_twice_is_two_modules),
 		TEST(the_file_of_a_library_may_be_mapped_below_it_to_be_read),
 		TEST(tables_without_a_build_id_are_copied_once),

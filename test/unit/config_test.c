@@ -1,0 +1,350 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "fake/said.h"
+#include "preload/config.h"
+#include "sampler/compiler.h"
+
+#define P "PPROFSHIM_"
+
+static struct config config, defaults;
+static char *environment[64];
+
+/* Reads these variables, and looks at what it says. */
+static void read_environment(void)
+{
+	config_read(&config, environment);
+}
+
+static void read_one(const char *name, const char *value)
+{
+	static char variable[2048];
+
+	snprintf(variable, sizeof(variable), P "%s=%s", name, value);
+	environment[0] = variable;
+	environment[1] = NULL;
+	read_environment();
+}
+
+static const char *says(void)
+{
+	const char *wrong, *text = said(read_environment, &wrong);
+
+	if (text == NULL)
+		fail_msg("%s", wrong);
+	return text;
+}
+
+/* True if nothing but [at, at + size) differs from the defaults. */
+static bool only_differs(size_t at, size_t size)
+{
+	const char *is = (const char *)&config, *was = (const char *)&defaults;
+
+	for (size_t i = 0; i < sizeof(config); i++)
+		if (is[i] != was[i] && (i < at || i >= at + size))
+			return false;
+	return true;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	config_read(&defaults, NULL);
+	return 0;
+}
+
+/* --- numbers and choices --------------------------------------------------------------------- */
+
+#define AT(field) offsetof(struct config, field)
+
+static const struct {
+	const char *name;
+	size_t      at;
+	uint64_t    def;
+	struct { const char *text; uint64_t value; } good[8];
+	const char *bad[12];
+} options[] = {
+	{ "PORT", AT(port), CONFIG_NO_PORT,
+	  { { "0", 0 }, { "6060", 6060 }, { "65535", 65535 }, { "0080", 80 } },
+	  { "65536", "-1", "", "http", "6060 ", "60k", "+1", "0x50", "99999999999999999999" } },
+	{ "PORT_TRIES", AT(port_tries), 100,
+	  { { "1", 1 }, { "10000", 10000 } }, { "0", "10001", "", "many" } },
+	{ "CPU_HZ", AT(cpu_hz), 100,
+	  { { "0", 0 }, { "1", 1 }, { "1000", 1000 } }, { "1001", "fast", "-5", "", "1k", "99.5" } },
+	{ "HEAP_RATE", AT(heap_rate), 512 << 10,
+	  { { "0", 0 }, { "1", 1 }, { "4096", 4096 }, { "512k", 512 << 10 }, { "2MiB", 2 << 20 },
+	    { "1g", 1 << 30 }, { "1024g", UINT64_C(1) << 40 } },
+	  { "1025g", "1t", "k", "", "-1", "1 k", "512kk", "20000000000g" } },
+	{ "DEPTH", AT(depth), 128,
+	  { { "1", 1 }, { "128", 128 }, { "1024", 1024 } }, { "0", "1025", "", "deep" } },
+	{ "MEMORY", AT(memory), 64 << 20,
+	  { { "1m", 1 << 20 }, { "1048576", 1 << 20 }, { "64g", UINT64_C(1) << 36 } },
+	  { "1048575", "0", "65g", "", "much" } },
+	{ "UNWINDER", AT(unwinder), CONFIG_UNWINDER_AUTO,
+	  { { "auto", CONFIG_UNWINDER_AUTO }, { "fp", CONFIG_UNWINDER_FP } },
+	  { "dwarf", "", "AUTO", "fp ", "f" } },
+	{ "SYMBOLS", AT(symbols), CONFIG_SYMBOLS_NAMES,
+	  { { "none", CONFIG_SYMBOLS_NONE }, { "names", CONFIG_SYMBOLS_NAMES } },
+	  { "all", "", "None", "name" } },
+	{ "CHILDREN", AT(children), CONFIG_CHILDREN_ALL,
+	  { { "all", CONFIG_CHILDREN_ALL }, { "none", CONFIG_CHILDREN_NONE } },
+	  { "some", "", "1", "no" } },
+	{ "INSECURE", AT(insecure), 0, { { "0", 0 }, { "1", 1 } }, { "", "yes", "2", "01" } },
+	{ "LOG", AT(log), LOG_ERROR,
+	  { { "quiet", LOG_QUIET }, { "error", LOG_ERROR }, { "info", LOG_INFO },
+	    { "debug", LOG_DEBUG } },
+	  { "", "loud", "ERROR", "0" } },
+};
+
+static uint64_t value_at(const struct config *c, size_t at)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)c + at, sizeof(value));
+	return value;
+}
+
+static void without_variables_everything_has_its_default(void **state)
+{
+	static char *nothing[] = { NULL };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(options); i++)
+		if (value_at(&defaults, options[i].at) != options[i].def)
+			fail_msg("%s", options[i].name);
+	assert_string_equal(defaults.addr, "127.0.0.1:6060");
+	assert_string_equal(defaults.only, "");
+	assert_string_equal(defaults.skip, "");
+	memset(&config, 0xff, sizeof(config));
+	config_read(&config, nothing);
+	assert_memory_equal(&config, &defaults, sizeof(config));
+}
+
+static void good_values_are_taken_and_nothing_else_changes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(options); i++)
+		for (size_t k = 0; k < 8 && options[i].good[k].text != NULL; k++) {
+			read_one(options[i].name, options[i].good[k].text);
+			if (value_at(&config, options[i].at) != options[i].good[k].value)
+				fail_msg("%s=%s", options[i].name, options[i].good[k].text);
+			assert_true(only_differs(options[i].at, sizeof(uint64_t)));
+		}
+}
+
+static void a_bad_value_gets_the_default_and_one_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(options); i++)
+		for (size_t k = 0; k < 12 && options[i].bad[k] != NULL; k++) {
+			char start[256];
+			const char *text;
+
+			read_one(options[i].name, options[i].bad[k]);
+			assert_memory_equal(&config, &defaults, sizeof(config));
+			text = says();
+			snprintf(start, sizeof(start), "]: " P "%s=%s: not allowed; allowed: ",
+				 options[i].name, options[i].bad[k]);
+			if (said_lines(text) != 1 || strstr(text, start) == NULL ||
+			    strstr(text, "; using ") == NULL)
+				fail_msg("%s=%s: %s", options[i].name, options[i].bad[k], text);
+		}
+}
+
+static void good_values_are_nothing_to_talk_about(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(options); i++) {
+		read_one(options[i].name, options[i].good[0].text);
+		assert_string_equal(says(), "");
+	}
+}
+
+/* --- texts ----------------------------------------------------------------------------------- */
+
+static void texts_are_taken_up_to_their_bound(void **state)
+{
+	static const struct { const char *name; size_t at; } texts[] = {
+		{ "ADDR", AT(addr) }, { "ONLY", AT(only) }, { "SKIP", AT(skip) },
+	};
+	char text[CONFIG_TEXT_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		const char *field = (const char *)&config + texts[i].at;
+
+		read_one(texts[i].name, "a=b,c d");
+		assert_string_equal(field, "a=b,c d");
+		assert_true(only_differs(texts[i].at, CONFIG_TEXT_MAX));
+		read_one(texts[i].name, "");
+		assert_string_equal(field, "");
+		memset(text, 'x', sizeof(text));
+		text[CONFIG_TEXT_MAX - 1] = '\0';
+		read_one(texts[i].name, text);
+		assert_string_equal(field, text);
+		assert_true(only_differs(texts[i].at, CONFIG_TEXT_MAX));
+		text[CONFIG_TEXT_MAX - 1] = 'x';
+		text[CONFIG_TEXT_MAX] = '\0';
+		read_one(texts[i].name, text);
+		assert_memory_equal(&config, &defaults, sizeof(config));
+		assert_int_equal(said_lines(says()), 1);
+	}
+}
+
+/* --- names ----------------------------------------------------------------------------------- */
+
+static void an_unknown_name_gets_a_line_with_the_nearest(void **state)
+{
+	static const struct { const char *name, *nearest; } cases[] = {
+		{ "PROT", "PORT" }, { "CPUHZ", "CPU_HZ" }, { "CPU_HERZ", "CPU_HZ" },
+		{ "HEAPRATE", "HEAP_RATE" }, { "SYMBOL", "SYMBOLS" }, { "ADDRESS", "ADDR" },
+		{ "port", "LOG" }, { "DEPTHS", "DEPTH" }, { "PORT_TRY", "PORT_TRIES" },
+		{ "CHILD", "CHILDREN" }, { "SECURE", "INSECURE" }, { "", "LOG" },
+		{ "A_NAME_OF_VERY_MANY_LETTERS_LONGER_THAN_ANY_LINE_WOULD_LIKE_IT_TO_BE", "LOG" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char nearest[64];
+		const char *text;
+
+		read_one(cases[i].name, "1");
+		assert_memory_equal(&config, &defaults, sizeof(config));
+		text = says();
+		snprintf(nearest, sizeof(nearest), "the nearest is " P "%s; ignored", cases[i].nearest);
+		if (said_lines(text) != 1 || strstr(text, nearest) == NULL ||
+		    strstr(text, ": no such option; ") == NULL)
+			fail_msg("%s: %s", cases[i].name, text);
+	}
+}
+
+/* Variables of others, and none at all. */
+static void what_is_not_ours_is_left_alone(void **state)
+{
+	static char *others[] = { "PATH=/bin", "PPROFSHIM=1", "pprofshim_PORT=1", "XPPROFSHIM_PORT=1",
+				  "PPROFSHIM_PORT", "PPROFSHIM_", "", "=", NULL };
+
+	(void)state;
+	memcpy(environment, others, sizeof(others));
+	read_environment();
+	assert_memory_equal(&config, &defaults, sizeof(config));
+	assert_string_equal(says(), "");
+}
+
+static void a_variable_is_not_known_by_its_beginning(void **state)
+{
+	(void)state;
+	read_one("LO", "debug");
+	assert_memory_equal(&config, &defaults, sizeof(config));
+	read_one("LOGS", "debug");
+	assert_memory_equal(&config, &defaults, sizeof(config));
+}
+
+static void each_variable_counts_by_itself(void **state)
+{
+	static char *many[] = { P "PORT=7", P "CPU_HZ=bad", "HOME=/", P "DEPTH=9", P "ONLY=x*",
+				P "NOPE=1", P "DEPTH=10", NULL };
+	const char *text;
+
+	(void)state;
+	memcpy(environment, many, sizeof(many));
+	read_environment();
+	assert_int_equal(config.port, 7);
+	assert_int_equal(config.cpu_hz, 100);
+	assert_int_equal(config.depth, 10);
+	assert_string_equal(config.only, "x*");
+	text = says();
+	assert_int_equal(said_lines(text), 2);
+	assert_true(strstr(text, "CPU_HZ") < strstr(text, "NOPE"));
+}
+
+/* Wherever it stands, PPROFSHIM_LOG decides about the lines for the others. */
+static void the_log_is_set_before_anything_is_said(void **state)
+{
+	static char *quiet[] = { P "CPU_HZ=bad", P "NOPE=1", P "LOG=quiet", NULL };
+	static char *bad[] = { P "CPU_HZ=bad", P "LOG=nope", NULL };
+	const char *text;
+
+	(void)state;
+	memcpy(environment, quiet, sizeof(quiet));
+	assert_string_equal(says(), "");
+	memcpy(environment, bad, sizeof(bad));
+	text = says();
+	assert_int_equal(said_lines(text), 2);
+	assert_true(strstr(text, "LOG=nope") < strstr(text, "CPU_HZ=bad"));
+}
+
+/* --- globs ----------------------------------------------------------------------------------- */
+
+static void globs_match_whole_names(void **state)
+{
+	static const struct { const char *globs, *text; bool matches; } cases[] = {
+		{ "", "", false }, { "", "a", false }, { "a", "a", true }, { "a", "b", false },
+		{ "a", "", false }, { "a", "ab", false }, { "ab", "a", false }, { "*", "", true },
+		{ "*", "anything", true }, { "**", "a", true }, { "?", "a", true }, { "?", "", false },
+		{ "?", "ab", false }, { "??", "ab", true }, { "a*", "a", true }, { "a*", "abc", true },
+		{ "a*", "ba", false }, { "*c", "abc", true }, { "*c", "abcd", false },
+		{ "a*c", "ac", true }, { "a*c", "abbc", true }, { "a*c", "abcb", false },
+		{ "a*b*c", "aXbYc", true }, { "a*b*c", "acb", false }, { "*ab*", "xxaabyy", true },
+		{ "*aab", "aaaab", true }, { "a?c", "abc", true }, { "a?c", "ac", false },
+		{ "*?", "", false }, { "*?", "a", true }, { "x,a", "a", true }, { "x,a", "x", true },
+		{ "x,a", "x,a", false }, { "x,,a", "a", true }, { ",", "", true }, { "a,", "", false },
+		{ "x,*", "a", true }, { "x*,y*", "yes", true }, { "x*,y*", "no", false },
+		{ " a", "a", false }, { "A", "a", false }, { "[ab]", "a", false },
+		{ "[ab]", "[ab]", true }, { "\\*", "*", false }, { "*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		if (config_matches(cases[i].globs, cases[i].text) != cases[i].matches)
+			fail_msg("\"%s\" and \"%s\"", cases[i].globs, cases[i].text);
+}
+
+static void programs_are_chosen_by_only_and_skip(void **state)
+{
+	static const struct { const char *only, *skip, *program; bool wanted; } cases[] = {
+		{ "", "", "nginx", true }, { "nginx", "", "nginx", true }, { "nginx", "", "bash", false },
+		{ "", "bash", "bash", false }, { "", "bash", "nginx", true },
+		{ "*", "bash,sh", "sh", false }, { "nginx", "nginx", "nginx", false },
+		{ "n*", "*x", "node", true }, { "", "*", "nginx", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		snprintf(config.only, sizeof(config.only), "%s", cases[i].only);
+		snprintf(config.skip, sizeof(config.skip), "%s", cases[i].skip);
+		if (config_wants(&config, cases[i].program) != cases[i].wanted)
+			fail_msg("only \"%s\", skip \"%s\": %s", cases[i].only, cases[i].skip,
+				 cases[i].program);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_variables_everything_has_its_default),
+		cmocka_unit_test(good_values_are_taken_and_nothing_else_changes),
+		cmocka_unit_test(a_bad_value_gets_the_default_and_one_line),
+		cmocka_unit_test(good_values_are_nothing_to_talk_about),
+		cmocka_unit_test(texts_are_taken_up_to_their_bound),
+		cmocka_unit_test(an_unknown_name_gets_a_line_with_the_nearest),
+		cmocka_unit_test(what_is_not_ours_is_left_alone),
+		cmocka_unit_test(a_variable_is_not_known_by_its_beginning),
+		cmocka_unit_test(each_variable_counts_by_itself),
+		cmocka_unit_test(the_log_is_set_before_anything_is_said),
+		cmocka_unit_test(globs_match_whole_names),
+		cmocka_unit_test(programs_are_chosen_by_only_and_skip),
+	};
+
+	/* What is said here is not of interest: the lines are looked at in children, whose count of
+	 * them begins with ours. */
+	return cmocka_run_group_tests(tests, begin, NULL);
+}
