@@ -25,6 +25,10 @@
 #include "sampler/sys.h"
 #include "sampler/threads.h"
 
+/* Below the main thread's stack the kernel maps nothing else for as long (arch/x86/mm/mmap.c,
+ * SIZE_128M: the smallest gap). */
+#define MAIN_STACK_BYTES (128u << 20)
+
 static struct config config;
 
 /* The executable's own name, not what the host calls itself. */
@@ -78,8 +82,10 @@ static void start_ground(void)
 			 NULL);
 	modules_set_main(getauxval(AT_ENTRY));
 	threads_enter(NULL);
-	if (self.slot != NULL)
+	if (self.slot != NULL && modules_main_stack_hi() != 0) {
 		self.slot->stack_hi = modules_main_stack_hi();
+		self.slot->stack_lo = self.slot->stack_hi - MAIN_STACK_BYTES;
+	}
 }
 
 static void start_cpu(void)

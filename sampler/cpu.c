@@ -48,7 +48,8 @@ void cpu_on_first_tick(void (*f)(void))
 static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *c)
 {
 	const stack_t *alt = &uc->uc_stack;
-	struct unwind_stack_bounds bounds = { .hi = self.slot->stack_hi };
+	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
+					      .hi = self.slot->stack_hi };
 	uint64_t ticks = 1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0);
 	struct site_key key;
 	uint32_t row;

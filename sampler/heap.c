@@ -86,7 +86,8 @@ static bool is_due(size_t n)
 
 static void record(const void *p, size_t n, struct capture *c)
 {
-	struct unwind_stack_bounds bounds = { .hi = self.slot->stack_hi };
+	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
+					      .hi = self.slot->stack_hi };
 	struct site_key key = { .size = size_class(n), .thread = self.name,
 				.labels = self.labels };
 	struct heap_block b = { .size = n,

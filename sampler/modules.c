@@ -47,6 +47,11 @@ void modules_epoch_next(void)
 	atomic_fetch_add_explicit(&epoch, 1, memory_order_acq_rel);
 }
 
+uint64_t modules_version(void)
+{
+	return (uint64_t)modules_epoch() << 32 | ranges_version();
+}
+
 frame_t modules_frame(uintptr_t pc)
 {
 	struct range r;

@@ -55,6 +55,9 @@ void modules_set_main(uintptr_t entry);
 void modules_epoch_next(void);
 uint16_t modules_epoch(void);
 
+/* Changes whenever modules_frame could give another answer than before.  Context: any. */
+uint64_t modules_version(void);
+
 /* pc as a frame of now.  Context: any, inside handlers. */
 frame_t modules_frame(uintptr_t pc);
 

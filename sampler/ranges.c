@@ -17,6 +17,11 @@ static struct {
 	struct table     table[2];
 } live;
 
+uint32_t ranges_version(void)
+{
+	return atomic_load_explicit(&live.version, memory_order_acquire);
+}
+
 void ranges_begin(void)
 {
 	live.table[(live.version + 1) & 1].count = 0;

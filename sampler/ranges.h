@@ -4,7 +4,7 @@
  * reader that sees the same version before and after has read a consistent one, and what it reads
  * is always mapped.
  *
- * Context   ranges_find: any, inside handlers, lock-free.  The rest: one caller at a time
+ * Context   ranges_find, ranges_version: any, inside handlers, lock-free.  The rest: one caller at a time
  * (modules.c). When full (MODULES_LIVE_MAX) a range is left out and adds to count.module_no_row. */
 #ifndef SAMPLER_RANGES_H
 #define SAMPLER_RANGES_H
@@ -24,6 +24,9 @@ struct range {
 void ranges_begin(void);
 void ranges_insert(const struct range *range);
 void ranges_publish(void);
+
+/* How many tables were published so far.  Context: any. */
+uint32_t ranges_version(void);
 
 /* The range that holds pc. */
 bool ranges_find(uintptr_t pc, struct range *out);

@@ -29,7 +29,7 @@ static uint32_t make_rule(const struct cfi_row *row)
 	bool bp_ruled = row->ruled >> REGS_BP & 1, pc_ruled = row->ruled >> REGS_PC & 1;
 	uint32_t slot = 0;
 
-	if (!pc_ruled || row->signal_frame || row->cfa_is_expr ||
+	if (!pc_ruled || (row->ruled >> REGS_SP & 1) || row->signal_frame || row->cfa_is_expr ||
 	    (row->cfa_reg != REGS_SP && row->cfa_reg != REGS_BP) || row->cfa_offset <= 0 ||
 	    row->cfa_offset > 0x3fff8 || row->cfa_offset % 8 != 0 || pc->how != CFI_OFFSET ||
 	    pc->offset != -8)

@@ -1,10 +1,9 @@
+/* Most samples of a thread share the outer part of their stack with the one before.  What the last
+ * one was, address by address, and which node each led to, is kept with the thread: sequential memory,
+ * where looking up a node is two cache misses. */
 #include "sampler/sample.h"
 
-#include <assert.h>
-
 #include "sampler/modules.h"
-
-static_assert(sizeof(uintptr_t) == sizeof(frame_t), "frames are made in the place of addresses");
 
 static enum unwind_mode mode;
 
@@ -13,16 +12,66 @@ void sample_init(enum unwind_mode how)
 	mode = how;
 }
 
-/* Addresses to frames, in place, without our own: the doors above a malloc, the start of a
- * thread. */
-static unsigned make_frames(uintptr_t *pc, unsigned depth)
+/* Addresses and nodes of the last stack, outermost first; behind the addresses of this one. */
+static uintptr_t *seen_pc(struct capture *c)
 {
-	unsigned kept = 0;
+	return c->pc + threads_depth();
+}
 
-	for (unsigned i = 0; i < depth; i++)
-		if (!modules_is_ours(pc[i]))
-			pc[kept++] = modules_frame(pc[i]);
-	return kept;
+static uint32_t *seen_node(struct capture *c)
+{
+	return (uint32_t *)(void *)(c->pc + 2 * threads_depth());
+}
+
+/* How many of the outermost frames are those of the last stack. */
+static unsigned count_same(struct capture *c, unsigned depth, bool truncated)
+{
+	const uintptr_t *seen = seen_pc(c);
+	unsigned n = 0, max = depth < c->seen ? depth : c->seen;
+	uint64_t version = modules_version();
+
+	if (c->seen_version != version || c->seen_truncated != truncated) {
+		c->seen_version = version;
+		c->seen_truncated = truncated;
+		return 0;
+	}
+	while (n < max && seen[n] == c->pc[depth - 1 - n])
+		n++;
+	return n;
+}
+
+/* Without our own frames: the doors above a malloc, the start of a thread. */
+static uint32_t add_frame(struct stacks *table, uint32_t parent, uintptr_t pc)
+{
+	return modules_is_ours(pc) ? parent : stacks_child(table, parent, modules_frame(pc));
+}
+
+/* 0: the table is full, or there were only frames of ours. */
+static uint32_t intern(struct capture *c, unsigned depth, bool truncated, struct stacks *table,
+		       enum count full)
+{
+	unsigned same = count_same(c, depth, truncated);
+	uint32_t id = 0;
+
+	c->seen = same;
+	if (same > 0)
+		id = seen_node(c)[same - 1];
+	else if (truncated)
+		id = stacks_child(table, 0, FRAME_TRUNCATED);
+	for (unsigned i = same; i < depth; i++) {
+		uintptr_t pc = c->pc[depth - 1 - i];
+		uint32_t node = add_frame(table, id, pc);
+
+		if (node == 0 && !modules_is_ours(pc)) {
+			count_add(full);
+			return 0;
+		}
+		id = node;
+		seen_pc(c)[i] = pc;
+		seen_node(c)[i] = id;
+		c->seen = i + 1;
+	}
+	return id;
 }
 
 uint32_t sample_stack(struct capture *c, const struct unwind_stack_bounds *bounds,
@@ -30,19 +79,8 @@ uint32_t sample_stack(struct capture *c, const struct unwind_stack_bounds *bound
 {
 	unsigned depth = 0, max = threads_depth();
 	enum unwind_end end = unwind_stack(&c->regs, bounds, mode, &c->work, c->pc, max, &depth);
-	uint32_t stack;
 
-	depth = make_frames(c->pc, depth);
-	if (end == UNWIND_TRUNCATED) {
+	if (end == UNWIND_TRUNCATED)
 		count_add(COUNT_STACK_TRUNCATED);
-		if (depth == max)
-			depth--;
-		c->pc[depth++] = FRAME_TRUNCATED;
-	}
-	if (depth == 0)
-		return 0;
-	stack = stacks_add(table, (const frame_t *)c->pc, depth);
-	if (stack == 0)
-		count_add(full);
-	return stack;
+	return intern(c, depth, end == UNWIND_TRUNCATED, table, full);
 }

@@ -61,12 +61,12 @@ static uint32_t new_node(struct stacks *s, uint32_t parent, frame_t frame)
 
 /* Two threads that add the same node at once may each take an id; the one whose word comes second
  * finds the first's in its place and uses that.  The node left over is lost: 16 bytes. */
-static uint32_t intern_node(struct stacks *s, uint32_t parent, frame_t frame)
+uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame)
 {
 	uint64_t hash = hash_node(parent, frame);
 	uint32_t mine = 0;
 
-	for (unsigned level = 0; level < s->index.count; level++) {
+	for (unsigned level = 0; s->node != NULL && level < s->index.count; level++) {
 		_Atomic(uint64_t) *bucket = &s->index.words[levels_bucket(&s->index, hash, level)];
 
 		for (unsigned i = 0; i < LEVELS_BUCKET; i++) {
@@ -85,20 +85,6 @@ static uint32_t intern_node(struct stacks *s, uint32_t parent, frame_t frame)
 		}
 	}
 	return 0;
-}
-
-uint32_t stacks_add(struct stacks *s, const frame_t *frame, unsigned depth)
-{
-	uint32_t id = 0;
-
-	if (s->node == NULL)
-		return 0;
-	while (depth > 0) {
-		id = intern_node(s, id, frame[--depth]);
-		if (id == 0)
-			return 0;
-	}
-	return id;
 }
 
 unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsigned max)

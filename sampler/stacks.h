@@ -3,9 +3,9 @@
  * A stack is the id of its leaf's node; walking to the root gives the frames leaf first.  Nodes are
  * never moved or freed, so an id stays good and readers need no lock.
  *
- * Context   stacks_add, stacks_frames: any thread, inside handlers.  stacks_init: once, before.
+ * Context   stacks_child, stacks_frames: any thread, inside handlers.  stacks_init: once, before.
  * Memory    the budget: nodes, and an index of words (levels.h); touched as it fills.
- * When full stacks_add returns 0.
+ * When full stacks_child returns 0.
  * Order     a node is written before its id is published (release), and never after. */
 #ifndef SAMPLER_STACKS_H
 #define SAMPLER_STACKS_H
@@ -31,8 +31,8 @@ struct stacks {
 /* 0 or -ENOMEM; *s is then as before. */
 MUST_CHECK int stacks_init(struct stacks *s, uint64_t budget_bytes);
 
-/* The id of this stack, leaf first, depth >= 1; 0 when full. */
-uint32_t stacks_add(struct stacks *s, const frame_t *frame, unsigned depth);
+/* The id of the stack that is `parent` (0: none) and this frame called by it; 0 when full. */
+uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame);
 
 /* Writes up to max frames, leaf first; returns how many. */
 unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsigned max);

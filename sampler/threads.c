@@ -26,7 +26,8 @@ static size_t round_up(size_t n, size_t to)
 void threads_init(unsigned depth)
 {
 	threads.depth = depth;
-	threads.capture_bytes = round_up(sizeof(struct capture) + depth * sizeof(uintptr_t), 64);
+	threads.capture_bytes = round_up(
+		sizeof(struct capture) + depth * (2 * sizeof(uintptr_t) + sizeof(uint32_t)), 64);
 	threads.slot_bytes = round_up(sizeof(struct thread_slot), 64) +
 			     CAPTURE_KINDS * threads.capture_bytes;
 }
@@ -87,7 +88,7 @@ struct thread_slot *threads_claim(void)
 			s->tid = 0;
 			s->timer = 0;
 			s->scanned = false;
-			s->stack_hi = 0;
+			s->stack_lo = s->stack_hi = 0;
 			s->start = NULL;
 			s->start_arg = NULL;
 			return s;

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sampler/cfi.h"
@@ -19,11 +20,15 @@
 #include "sampler/regs.h"
 #include "sampler/unwind.h"
 
-/* Scratch of one kind of sample, so that a handler's own stack stays small.  The frames follow. */
+/* Scratch of one kind of sample, so that a handler's own stack stays small; and what sample.c keeps
+ * of the last one. */
 struct capture {
 	struct regs     regs;
 	struct cfi_work work;
-	uintptr_t       pc[];           /* threads_depth() of them */
+	uint64_t        seen_version;   /* of the modules, when ... */
+	uint32_t        seen;           /* frames of the last stack, */
+	bool            seen_truncated; /* which was cut */
+	uintptr_t       pc[];           /* threads_depth() of them; then its addresses and nodes */
 };
 
 enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_KINDS };
@@ -33,7 +38,8 @@ struct thread_slot {
 	_Atomic int32_t  tid;           /* 0: the thread has not started yet */
 	_Atomic int32_t  timer;         /* CPU timer's id + 1; 0: none, < 0: being made */
 	bool             scanned;       /* claimed by the scan, not by the thread or its door */
-	uintptr_t        stack_hi;      /* end of its stack; 0: not known */
+	uintptr_t        stack_lo, stack_hi;    /* bounds of its stack, see unwind.h; 0: not known */
+	size_t           stack_bytes;   /* its size, for the pthread_create door */
 	void *(*start)(void *);         /* what the host wants run, for the pthread_create door */
 	void            *start_arg;
 };

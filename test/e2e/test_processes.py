@@ -223,8 +223,20 @@ time.sleep(60)
     assert h.alive()
 
 
-def test_deep_directories_and_no_proc(start, tmp_path):
-    """The working directory goes away under the program."""
+def test_descriptors_come_in_order_while_we_work(start):
+    """The desk opens and closes files and connections all the time: the host's numbers do not show it."""
+    h = start(['lowest_fd', 'watch'])
+    h.wait_for_output('ready')
+    h.profile('profile?seconds=1')
+    for _ in range(50):
+        h.profile('heap')
+        h.get('/debug/pprof/cmdline')
+    h.end_of_input()
+    h.wait()
+    assert re.search(r'surprises 0 of [1-9]', h.stdout), h.stdout
+
+
+def test_working_directory_that_goes_away(start, tmp_path):
     where = tmp_path / 'gone'
     where.mkdir()
     h = start(['deep_stack', 'wait'], cwd=str(where))

@@ -148,6 +148,27 @@ def test_python_thread_pool(start):
     assert share(p, 'cpu', is_rooted) > 0.97
 
 
+def test_threads_by_name(start):
+    """labels=thread keeps threads of different names apart; without it they are one."""
+    need(PYTHON)
+    h = start([PYTHON, '-c', '''
+import ctypes, threading
+def work(name):
+    ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+    while True:
+        sum(range(1000))
+for name in (b"baker", b"smith"):
+    threading.Thread(target=work, args=(name,)).start()
+print("ready", flush=True)
+'''])
+    h.wait_for_output('ready')
+    p = h.profile('profile?seconds=2&labels=thread')
+    names = {s.labels.get('thread') for s in p.samples}
+    assert {'baker', 'smith'} <= names, names
+    assert share(p, 'cpu', lambda s: s.labels.get('thread') in ('baker', 'smith')) > 0.9
+    assert all(s.labels == {} for s in h.profile('profile?seconds=1').samples)
+
+
 def test_python_subprocesses(start):
     code = ('import subprocess, sys\n'
             'for i in range(30):\n'
@@ -166,13 +187,14 @@ def test_python_subprocesses(start):
 def ports_of(pid):
     """TCP ports that a process listens on, by its descriptors."""
     inodes = set()
-    for fd in os.listdir('/proc/%d/fd' % pid):
-        try:
-            m = re.match(r'socket:\[(\d+)\]', os.readlink('/proc/%d/fd/%s' % (pid, fd)))
-        except FileNotFoundError:
-            continue
-        if m:
-            inodes.add(m.group(1))
+    for task in os.listdir('/proc/%d/task' % pid):      # our thread may have a table of its own
+        for fd in os.listdir('/proc/%d/task/%s/fd' % (pid, task)):
+            try:
+                m = re.match(r'socket:\[(\d+)\]', os.readlink('/proc/%d/task/%s/fd/%s' % (pid, task, fd)))
+            except FileNotFoundError:
+                continue
+            if m:
+                inodes.add(m.group(1))
     found = set()
     with open('/proc/%d/net/tcp' % pid) as f:
         for line in f.readlines()[1:]:

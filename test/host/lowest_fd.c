@@ -1,5 +1,7 @@
-/* lowest_fd -- the lowest free descriptor is what a new one gets; prints the numbers that come out. */
+/* lowest_fd -- the lowest free descriptor is what a new one gets; prints the numbers that come out.
+ * lowest_fd watch -- opens and closes until the end of its input, and counts the times when it was not. */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,12 +17,32 @@ static void *open_one(void *unused)
 	return unused;
 }
 
-int main(void)
+static int watch(void)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	unsigned long surprises = 0, opened = 0;
+
+	puts("ready");
+	fflush(stdout);
+	while (poll(&input, 1, 0) == 0)
+		for (int i = 0; i < 1000; i++, opened++) {
+			int fd = open("/dev/null", O_RDONLY);
+
+			surprises += fd != 3;
+			close(fd);
+		}
+	printf("surprises %lu of %lu\n", surprises, opened);
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	volatile uint64_t x = 1;
 	int two[2];
 	pthread_t t;
 
+	if (argc > 1 && argv[1][0] == 'w')
+		return watch();
 	for (int i = 0; i < 5; i++)
 		printf("open: %d\n", open("/dev/null", O_RDONLY));
 	for (int i = 0; i < 100000000; i++)

@@ -12,22 +12,9 @@
 
 #include "fake/made_elf.h"
 #include "httpd/elf.h"
-#include "httpd/elf_frames.h"
 #include "httpd/elf_tables.h"
 #include "sampler/compiler.h"
 #include "sampler/os.h"
-
-#define LIBC "/lib/x86_64-linux-gnu/libc.so.6"
-
-/* A function with known ends, between places that no FDE covers. */
-__asm__(".text\n"
-	".skip 16, 0x90\n"
-	"elf_test_before: .skip 32, 0x90\n"
-	"elf_test_start: .cfi_startproc\n"
-	".skip 48, 0x90\n"
-	"elf_test_end: .cfi_endproc\n"
-	".skip 32, 0x90\n");
-extern const char elf_test_before[], elf_test_start[], elf_test_end[];
 
 static const struct made_symbol symbols[] = {
 	{ "alpha", 0, 16, STT_FUNC, STB_GLOBAL, 0 },
@@ -233,67 +220,6 @@ static void without_sections_it_finds_the_dynamic_symbols(void **state)
 	check_dynamic(&e);
 }
 
-static int find_moved(struct dl_phdr_info *info, size_t size, void *moved)
-{
-	(void)size;
-	*(uintptr_t *)moved = info->dlpi_addr;
-	return 1;       /* the first one is the program */
-}
-
-static void an_address_is_in_its_fde_and_in_no_other(void **state)
-{
-	uintptr_t moved = 0;
-	uint64_t start, end;
-	struct elf_frame f;
-	struct elf e;
-
-	(void)state;
-	dl_iterate_phdr(find_moved, &moved);
-	start = (uintptr_t)elf_test_start - moved;
-	end = (uintptr_t)elf_test_end - moved;
-	open_file(&e, "/proc/self/exe");
-	for (uint64_t at = start; at < end; at++) {
-		assert_true(elf_frames_find(&e, at, &f));
-		assert_int_equal(f.start, start);
-		assert_int_equal(f.end, end);
-	}
-	assert_false(elf_frames_find(&e, start - 1, &f));
-	assert_false(elf_frames_find(&e, end, &f));
-	assert_false(elf_frames_find(&e, (uintptr_t)elf_test_before - moved, &f));
-	assert_false(elf_frames_find(&e, 0, &f));
-	assert_false(elf_frames_find(&e, UINT64_MAX, &f));
-	os_close(e.source.fd);
-}
-
-/* Frames follow each other: from the end of one, the next that is found starts there or later. */
-static void the_frames_of_libc_are_apart(void **state)
-{
-	struct elf e;
-	struct elf_frame f, same;
-	uint64_t end = 0;
-	unsigned frames = 0;
-
-	(void)state;
-	open_file(&e, LIBC);
-	for (uint32_t i = 0; i < e.load_count; i++) {
-		uint64_t at = e.load[i].address;
-
-		while (e.load[i].code && at < e.load[i].address + e.load[i].bytes) {
-			if (!elf_frames_find(&e, at, &f)) {
-				at += 16;
-				continue;
-			}
-			assert_true(f.start >= end && f.start <= at && f.end > at);
-			assert_true(elf_frames_find(&e, f.start, &same));
-			assert_memory_equal(&f, &same, sizeof(f));
-			at = end = f.end;
-			frames++;
-		}
-	}
-	assert_true(frames > 1000);
-	os_close(e.source.fd);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,8 +229,6 @@ int main(void)
 		cmocka_unit_test(sizes_that_overflow_are_refused),
 		cmocka_unit_test(it_translates_addresses),
 		cmocka_unit_test(without_sections_it_finds_the_dynamic_symbols),
-		cmocka_unit_test(an_address_is_in_its_fde_and_in_no_other),
-		cmocka_unit_test(the_frames_of_libc_are_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "fake/heap_doors.h"
+#include "fake/stacks_add.h"
 #include "fake/sys_refused.h"
 #include "sampler/count.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
+#include "sampler/threads.h"
 
 #define ONE ((uint64_t)RANDOM_WEIGHT_ONE)
 
@@ -245,6 +247,7 @@ static void with_no_room_for_a_stack_a_sample_is_dropped_and_counted(void **stat
 
 	(void)state;
 	assert_int_equal(heap_init(1u << 20), 0);
+	threads_capture(CAPTURE_HEAP)->seen = 0;        /* nodes of the tables before */
 	for (frame = 1; stacks_nodes(&heap_stacks) < heap_stacks.nodes_max - 1; frame++)
 		(void)stacks_add(&heap_stacks, &frame, 1);
 	before = heap_totals_of(0);

@@ -12,6 +12,7 @@
 #include "fake/crowd.h"
 #include "sampler/random.h"
 #include "sampler/stacks.h"
+#include "fake/stacks_add.h"
 
 #define THREADS 8
 #define STACKS  2000

@@ -11,6 +11,7 @@
 #include "fake/os_walled.h"
 #include "sampler/random.h"
 #include "sampler/stacks.h"
+#include "fake/stacks_add.h"
 
 #define BUDGET (1u << 20)
 

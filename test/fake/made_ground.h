@@ -1,0 +1,148 @@
+/* test/fake/made_ground.h -- a ground made to order: rows, stacks, modules, drops and rates that a test
+ * writes down, behind the table of functions that the desk sees. */
+#ifndef TEST_FAKE_MADE_GROUND_H
+#define TEST_FAKE_MADE_GROUND_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sampler/ground.h"
+
+#define MADE_ROWS    1024
+#define MADE_STACKS  64
+#define MADE_MODULES 16
+
+struct made_row {
+	struct site_key key;
+	uint64_t        value[SITES_VALUES];
+	bool            unpublished;
+};
+
+static struct {
+	struct made_row     row[GROUND_PROFILES][MADE_ROWS];    /* [0] is unused */
+	uint32_t            rows[GROUND_PROFILES];
+	frame_t             frame[MADE_STACKS][STACK_DEPTH_MAX];
+	unsigned            depth[MADE_STACKS];
+	uint32_t            stacks;
+	const char         *thread_name[8];
+	struct module       module[MADE_MODULES];
+	uint32_t            modules;
+	uint64_t            dropped[COUNT_REASONS];
+	struct ground_rates rates;
+	unsigned            rates_set, refreshes;
+	void              (*on_refresh)(void);  /* what happens in the host until then */
+} made;
+
+static inline void made_forget(void)
+{
+	memset(&made, 0, sizeof(made));
+}
+
+/* --- what a test writes down ----------------------------------------------------------------- */
+
+/* Returns the id of a stack, leaf first. */
+static inline uint32_t made_stack(const frame_t *frame, unsigned depth)
+{
+	uint32_t id = ++made.stacks;
+
+	if (id >= MADE_STACKS)
+		abort();
+	memcpy(made.frame[id], frame, depth * sizeof(*frame));
+	made.depth[id] = depth;
+	return id;
+}
+
+/* A new row with this key; its counters are to be written by the test. */
+static inline struct made_row *made_add(enum ground_profile profile, uint32_t stack, uint32_t size,
+					uint16_t thread)
+{
+	struct made_row *r = &made.row[profile][++made.rows[profile]];
+
+	if (made.rows[profile] >= MADE_ROWS)
+		abort();
+	r->key = (struct site_key){ .stack = stack, .size = size, .thread = thread };
+	return r;
+}
+
+/* --- what the desk asks for ------------------------------------------------------------------ */
+
+static inline uint32_t made_end(enum ground_profile profile)
+{
+	return made.rows[profile] + 1;
+}
+
+static inline bool made_read(enum ground_profile profile, uint32_t row, struct site_key *key,
+			     uint64_t value[SITES_VALUES])
+{
+	const struct made_row *r = &made.row[profile][row];
+
+	if (row == 0 || row > made.rows[profile] || r->unpublished)
+		return false;
+	*key = r->key;
+	memcpy(value, r->value, sizeof(r->value));
+	return true;
+}
+
+static inline unsigned made_frames(enum ground_profile profile, uint32_t stack, frame_t *frame,
+				   unsigned max)
+{
+	unsigned n = made.depth[stack] < max ? made.depth[stack] : max;
+
+	(void)profile;
+	memcpy(frame, made.frame[stack], n * sizeof(*frame));
+	return n;
+}
+
+static inline const char *made_thread_name(uint16_t id)
+{
+	return id < 8 && made.thread_name[id] != NULL ? made.thread_name[id] : "";
+}
+
+static inline void made_refresh(void)
+{
+	made.refreshes++;
+	if (made.on_refresh != NULL)
+		made.on_refresh();
+}
+
+static inline bool made_wants_refresh(void) { return false; }
+static inline void made_find_threads(void) {}
+static inline uint32_t made_modules(void) { return made.modules; }
+static inline const struct module *made_module_at(uint32_t i) { return &made.module[i]; }
+
+static inline const struct module *made_find_module(frame_t frame)
+{
+	for (uint32_t i = 0; i < made.modules; i++)
+		if (frame_pc(frame) >= made.module[i].start && frame_pc(frame) < made.module[i].limit)
+			return &made.module[i];
+	return NULL;
+}
+
+static inline frame_t made_frame(uintptr_t pc) { return pc; }
+static inline uint64_t made_dropped(enum count reason) { return made.dropped[reason]; }
+static inline void made_get_rates(struct ground_rates *rates) { *rates = made.rates; }
+
+static inline void made_set_rates(const struct ground_rates *rates)
+{
+	made.rates = *rates;
+	made.rates_set++;
+}
+
+static const struct ground made_ground = {
+	.end = made_end,
+	.read = made_read,
+	.frames = made_frames,
+	.thread_name = made_thread_name,
+	.refresh = made_refresh,
+	.wants_refresh = made_wants_refresh,
+	.find_threads = made_find_threads,
+	.modules = made_modules,
+	.module = made_module_at,
+	.find_module = made_find_module,
+	.frame = made_frame,
+	.dropped = made_dropped,
+	.get_rates = made_get_rates,
+	.set_rates = made_set_rates,
+};
+
+#endif

@@ -1,0 +1,295 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+
+#include "fake/child.h"
+#include "fake/sys_refused.h"
+#include "fuzz/wall.h"
+#include "sampler/count.h"
+#include "sampler/os.h"
+
+#define PAGE 4096u
+
+/* --- mappings -------------------------------------------------------------------------------- */
+
+static void mapped_memory_is_zero_ours_and_gone_when_unmapped(void **state)
+{
+	char *p = os_map(3 * PAGE), byte;
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p % PAGE, 0);
+	for (size_t i = 0; i < 3 * PAGE; i++)
+		assert_int_equal(p[i], 0);
+	memset(p, 7, 3 * PAGE);
+	os_unmap(p, 3 * PAGE);
+	assert_int_equal(os_peek(&byte, (uintptr_t)p, 1), -EFAULT);
+}
+
+static void refused_memory_is_counted(void **state)
+{
+	uint64_t before = count_get(COUNT_MAP_REFUSED);
+
+	(void)state;
+	errno = 77;
+	assert_null(os_map(SIZE_MAX / 2));
+	assert_null(os_map(0));
+	sys_refuse(SYS_mmap, 1, -ENOMEM);
+	assert_null(os_map(PAGE));
+	sys_refuse(0, 0, 0);
+	assert_int_equal(count_get(COUNT_MAP_REFUSED), before + 3);
+	assert_int_equal(errno, 77);
+}
+
+/* Budgets are reserved at start: more of it than there is memory must be no problem. */
+static void memory_that_is_not_touched_costs_nothing(void **state)
+{
+	FILE *overcommit = fopen("/proc/sys/vm/overcommit_memory", "r");
+	char *p;
+
+	(void)state;
+	if (overcommit == NULL || fgetc(overcommit) == '2')
+		skip();         /* this machine reserves all the same */
+	fclose(overcommit);
+	p = os_map(UINT64_C(64) << 30);
+	assert_non_null(p);
+	p[UINT64_C(40) << 30] = 1;
+	os_unmap(p, UINT64_C(64) << 30);
+}
+
+static void a_guard_cannot_be_read(void **state)
+{
+	char *p = os_map(2 * PAGE), byte;
+
+	(void)state;
+	os_guard(p, PAGE);
+	assert_int_equal(os_peek(&byte, (uintptr_t)p + PAGE - 1, 1), -EFAULT);
+	assert_int_equal(os_peek(&byte, (uintptr_t)p + PAGE, 1), 1);
+	assert_false(os_readable((uintptr_t)p));
+	os_unmap(p, 2 * PAGE);
+}
+
+/* --- peeking --------------------------------------------------------------------------------- */
+
+static void a_peek_copies_what_can_be_read(void **state)
+{
+	const char *at = wall_copy("0123456789", 10);
+	char out[16] = "";
+
+	(void)state;
+	assert_int_equal(os_peek(out, (uintptr_t)at, 10), 10);
+	assert_memory_equal(out, "0123456789", 10);
+	assert_int_equal(os_peek(out, (uintptr_t)at, 0), 0);
+	/* Into the wall: never all of it. */
+	assert_true(os_peek(out, (uintptr_t)at, 11) < 11);
+	assert_int_equal(os_peek(out, (uintptr_t)at + 10, 1), -EFAULT);
+	assert_int_equal(os_peek(out, 0, 1), -EFAULT);
+	assert_int_equal(os_peek(out, UINTPTR_MAX - 4, 4), -EFAULT);
+	assert_int_equal(os_peek(NULL, (uintptr_t)at, 4), -EFAULT);
+}
+
+/* "12 (name) Z ...": the main thread has gone, its process has not. */
+static bool main_has_left(void)
+{
+	char stat[512] = "";
+	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, stat, sizeof(stat) - 1);
+
+	close(fd);
+	return n > 0 && strstr(stat, ") Z ") != NULL;
+}
+
+static void *peek_when_main_has_left(void *unused)
+{
+	char out[4] = "";
+
+	(void)unused;
+	for (int i = 0; i < 10000 && !main_has_left(); i++)
+		usleep(1000);
+	CHILD_DEMAND(main_has_left());
+	CHILD_DEMAND(os_peek(out, (uintptr_t)"main", 4) == 4 && memcmp(out, "main", 4) == 0);
+	_exit(0);
+}
+
+static void leave_main(void)
+{
+	pthread_t thread;
+
+	CHILD_DEMAND(pthread_create(&thread, NULL, peek_when_main_has_left, NULL) == 0);
+	pthread_exit(NULL);
+}
+
+static void a_thread_can_peek_when_main_has_left(void **state)
+{
+	(void)state;
+	assert_child(leave_main);
+}
+
+static void eight_bytes_are_readable_or_not(void **state)
+{
+	const char *end = wall_copy("", 0), *start = end - WALL_ROOM;
+
+	(void)state;
+	errno = 77;
+	assert_true(os_readable((uintptr_t)start));
+	assert_true(os_readable((uintptr_t)end - 8));
+	for (unsigned i = 0; i < 8; i++)
+		assert_false(os_readable((uintptr_t)end - i));
+	assert_true(os_readable((uintptr_t)end - 2 * PAGE - 3));
+	assert_false(os_readable(0));
+	assert_false(os_readable(8));
+	assert_false(os_readable(UINTPTR_MAX - 7));
+	assert_false(os_readable(UINT64_C(1) << 47));
+	assert_int_equal(errno, 77);
+}
+
+/* It asks by way of the signal mask. */
+static void to_ask_changes_no_signal_mask(void **state)
+{
+	sigset_t before, now, all;
+
+	(void)state;
+	sigprocmask(SIG_SETMASK, NULL, &before);
+	sigfillset(&all);
+	assert_true(os_readable((uintptr_t)&all));
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	for (int i = 1; i < 65; i++)
+		assert_int_equal(sigismember(&before, i), sigismember(&now, i));
+}
+
+/* --- clocks ---------------------------------------------------------------------------------- */
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void clocks_are_the_systems(void **state)
+{
+	uint64_t before, at;
+
+	(void)state;
+	before = now(CLOCK_MONOTONIC);
+	at = os_monotonic_ns();
+	assert_in_range(at, before, now(CLOCK_MONOTONIC));
+	before = now(CLOCK_REALTIME);
+	at = os_realtime_ns();
+	assert_in_range(at, before, now(CLOCK_REALTIME));
+	before = now(CLOCK_THREAD_CPUTIME_ID);
+	at = os_thread_cpu_ns(os_gettid());
+	assert_in_range(at, before, now(CLOCK_THREAD_CPUTIME_ID));
+}
+
+static void *tell_tid(void *out)
+{
+	*(int *)out = os_gettid();
+	return NULL;
+}
+
+static void a_thread_that_has_gone_has_used_nothing(void **state)
+{
+	pthread_t thread;
+	int tid = 0;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, tell_tid, &tid), 0);
+	pthread_join(thread, NULL);
+	assert_true(tid > 0 && tid != os_gettid());
+	for (int i = 0; i < 1000 && syscall(SYS_tgkill, getpid(), tid, 0) == 0; i++)
+		usleep(1000);
+	assert_int_equal(os_thread_cpu_ns(tid), 0);
+	assert_int_equal(os_getpid(), getpid());
+}
+
+static void a_poll_waits_as_long_as_it_is_told(void **state)
+{
+	uint64_t before = now(CLOCK_MONOTONIC);
+
+	(void)state;
+	assert_int_equal(os_poll(NULL, 0, 20000000), 0);
+	assert_true(now(CLOCK_MONOTONIC) - before >= 20000000);
+	assert_true(now(CLOCK_MONOTONIC) - before < 10000000000u);
+}
+
+/* --- timers ---------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t ticks, ticks_elsewhere;
+static int ticking_tid;
+static char cookie;
+
+static void on_tick(int sig, siginfo_t *info, void *uc)
+{
+	(void)sig;
+	(void)uc;
+	if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &cookie &&
+	    os_gettid() == ticking_tid)
+		ticks++;
+	else
+		ticks_elsewhere++;
+}
+
+static void burn(uint64_t ns)
+{
+	uint64_t start = os_thread_cpu_ns(os_gettid());
+
+	while (os_thread_cpu_ns(os_gettid()) - start < ns)
+		;
+}
+
+static void a_timer_ticks_on_its_thread_while_that_uses_cpu(void **state)
+{
+	struct sigaction action = { .sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART };
+	int timer, seen;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGPROF, &action, NULL), 0);
+	ticking_tid = os_gettid();
+	timer = os_timer_create(ticking_tid, &cookie);
+	assert_true(timer >= 0);
+	burn(20000000);
+	assert_int_equal(ticks, 0);
+	assert_int_equal(os_timer_set(timer, 1000000, 5000000), 0);
+	burn(200000000);
+	assert_in_range(ticks, 10, 42);
+	assert_int_equal(os_timer_set(timer, 0, 0), 0);
+	seen = ticks;
+	burn(50000000);
+	assert_int_equal(ticks, seen);
+	os_timer_delete(timer);
+	assert_int_equal(os_timer_set(timer, 1, 1), -EINVAL);
+	assert_int_equal(ticks_elsewhere, 0);
+	assert_int_equal(os_timer_create(1 << 29, &cookie), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mapped_memory_is_zero_ours_and_gone_when_unmapped),
+		cmocka_unit_test(refused_memory_is_counted),
+		cmocka_unit_test(memory_that_is_not_touched_costs_nothing),
+		cmocka_unit_test(a_guard_cannot_be_read),
+		cmocka_unit_test(a_peek_copies_what_can_be_read),
+		cmocka_unit_test(a_thread_can_peek_when_main_has_left),
+		cmocka_unit_test(eight_bytes_are_readable_or_not),
+		cmocka_unit_test(to_ask_changes_no_signal_mask),
+		cmocka_unit_test(clocks_are_the_systems),
+		cmocka_unit_test(a_thread_that_has_gone_has_used_nothing),
+		cmocka_unit_test(a_poll_waits_as_long_as_it_is_told),
+		cmocka_unit_test(a_timer_ticks_on_its_thread_while_that_uses_cpu),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

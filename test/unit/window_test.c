@@ -1,0 +1,195 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake/made_ground.h"
+#include "fake/map_fail.h"
+#include "httpd/window.h"
+#include "sampler/os.h"
+
+static struct arena arena;
+
+static int begin(void **state)
+{
+	(void)state;
+	made_forget();
+	arena = map_fail_arena(64u << 20);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	arena_reset(&arena);
+	return map_fail.live_bytes != 0;
+}
+
+static struct made_row *add(uint64_t first, uint64_t last)
+{
+	struct made_row *r = made_add(GROUND_HEAP, 5, 6, 7);
+
+	r->value[0] = first;
+	r->value[SITES_VALUES - 1] = last;
+	return r;
+}
+
+static void assert_counted(const struct window *w, uint32_t row, int64_t first, int64_t last)
+{
+	int64_t value[SITES_VALUES];
+	struct site_key key;
+
+	assert_true(window_read(w, row, &key, value));
+	assert_true(key.stack == 5 && key.size == 6 && key.thread == 7 && key.labels == 0);
+	assert_true(value[0] == first && value[SITES_VALUES - 1] == last);
+	for (unsigned i = 1; i < SITES_VALUES - 1; i++)
+		assert_true(value[i] == 0);
+}
+
+static void a_window_from_the_beginning_has_all_there_is(void **state)
+{
+	struct window w;
+
+	(void)state;
+	add(10, 3);
+	window_all(&w, &made_ground, GROUND_HEAP);
+	assert_counted(&w, 1, 10, 3);
+	made.row[GROUND_HEAP][1].value[0] = 15;
+	assert_counted(&w, 1, 15, 3);
+	assert_null(w.then);
+}
+
+static void a_window_has_what_was_counted_since_it_was_opened(void **state)
+{
+	struct made_row *first = add(10, 3), *second = add(UINT64_MAX - 1, 0);
+	struct window w;
+
+	(void)state;
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	assert_counted(&w, 1, 0, 0);
+	assert_counted(&w, 2, 0, 0);
+	first->value[0] += 5;
+	first->value[SITES_VALUES - 1] += 2;
+	/* Around the end of the numbers, too. */
+	second->value[0] += 7;
+	assert_counted(&w, 1, 5, 2);
+	assert_counted(&w, 2, 7, 0);
+}
+
+static void rows_that_came_later_began_at_zero(void **state)
+{
+	struct window w;
+
+	(void)state;
+	add(10, 3);
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	for (uint32_t row = 2; row < 100; row++) {
+		add(row, row + 1);
+		assert_counted(&w, row, row, row + 1);
+	}
+}
+
+static void a_row_that_was_not_ready_began_at_zero(void **state)
+{
+	struct made_row *r = add(10, 3);
+	int64_t value[SITES_VALUES];
+	struct site_key key;
+	struct window w;
+
+	(void)state;
+	r->unpublished = true;
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	assert_false(window_read(&w, 1, &key, value));
+	r->unpublished = false;
+	assert_counted(&w, 1, 10, 3);
+}
+
+static void there_is_no_row_0_and_none_beyond_the_end(void **state)
+{
+	int64_t value[SITES_VALUES];
+	struct site_key key;
+	struct window w;
+
+	(void)state;
+	add(1, 1);
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	assert_false(window_read(&w, 0, &key, value));
+	assert_false(window_read(&w, 2, &key, value));
+}
+
+static void windows_do_not_disturb_each_other(void **state)
+{
+	struct made_row *r = add(100, 0);
+	struct window w[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		window_open(&w[i], &arena, &made_ground, GROUND_HEAP);
+		r->value[0] += 10;
+	}
+	assert_counted(&w[0], 1, 30, 0);
+	assert_counted(&w[1], 1, 20, 0);
+	assert_counted(&w[2], 1, 10, 0);
+}
+
+static void each_profile_has_windows_of_its_own(void **state)
+{
+	struct window cpu, heap;
+	struct made_row *r;
+
+	(void)state;
+	add(100, 0);
+	r = made_add(GROUND_CPU, 5, 6, 7);
+	window_open(&cpu, &arena, &made_ground, GROUND_CPU);
+	window_open(&heap, &arena, &made_ground, GROUND_HEAP);
+	r->value[0] = 4;
+	assert_counted(&cpu, 1, 4, 0);
+	assert_counted(&heap, 1, 0, 0);
+}
+
+static void a_window_knows_when_it_was_opened(void **state)
+{
+	uint64_t before = os_monotonic_ns(), before_real = os_realtime_ns();
+	struct window w;
+
+	(void)state;
+	window_open(&w, &arena, &made_ground, GROUND_CPU);
+	assert_in_range(w.begin_ns, before, os_monotonic_ns());
+	assert_in_range(w.begin_real_ns, before_real, os_realtime_ns());
+	before = os_monotonic_ns();
+	window_all(&w, &made_ground, GROUND_CPU);
+	assert_in_range(w.begin_ns, before, os_monotonic_ns());
+}
+
+static void without_memory_a_window_is_from_the_beginning(void **state)
+{
+	struct window w;
+
+	(void)state;
+	add(10, 3);
+	map_fail.fail_at = 1;
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	assert_true(arena.failed);
+	assert_counted(&w, 1, 10, 3);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_window_from_the_beginning_has_all_there_is),
+		TEST(a_window_has_what_was_counted_since_it_was_opened),
+		TEST(rows_that_came_later_began_at_zero),
+		TEST(a_row_that_was_not_ready_began_at_zero),
+		TEST(there_is_no_row_0_and_none_beyond_the_end),
+		TEST(windows_do_not_disturb_each_other),
+		TEST(each_profile_has_windows_of_its_own),
+		TEST(a_window_knows_when_it_was_opened),
+		TEST(without_memory_a_window_is_from_the_beginning),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
