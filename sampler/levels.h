@@ -12,6 +12,7 @@
 #define SAMPLER_LEVELS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,61 @@ static inline uint64_t levels_hash(uint64_t x)
 	x ^= x >> 27;
 	x *= UINT64_C(0x94d049bb133111eb);
 	return x ^ (x >> 31);
+}
+
+/* The next id of a table whose rows are numbered from 1; 0 when max ids are taken. */
+static inline uint32_t levels_next_id(_Atomic uint32_t *next, uint32_t max)
+{
+	uint32_t id = atomic_load_explicit(next, memory_order_relaxed);
+
+	do {
+		if (id >= max)
+			return 0;
+	} while (!atomic_compare_exchange_weak_explicit(next, &id, id + 1, memory_order_relaxed,
+							memory_order_relaxed));
+	return id;
+}
+
+/* A table of rows that are stored once and found by their key. */
+struct levels_table {
+	/* True if the row with this id has this key.  Its words are published, so it is written. */
+	bool (*is)(const void *table, uint32_t id, const void *key);
+	/* A new row with this key; 0 when full. */
+	uint32_t (*make)(void *table, const void *key);
+};
+
+/* The id of the row with this key, made if it is new; 0 when full.  Words: low half of the hash <<
+ * 32 | id.  Two threads that add the same key at once may each make a row; the one whose word comes
+ * second finds the first's in its place and uses that: *mine is set for the first only, and
+ * the row left over is lost. */
+static inline uint32_t levels_intern(const struct levels *l, uint64_t hash,
+				     const struct levels_table *t, void *table, const void *key,
+				     bool *mine)
+{
+	uint32_t made = 0;
+
+	*mine = false;
+	for (unsigned level = 0; level < l->count; level++) {
+		_Atomic(uint64_t) *bucket = &l->words[levels_bucket(l, hash, level)];
+
+		for (unsigned i = 0; i < LEVELS_BUCKET; i++) {
+			uint64_t word = atomic_load_explicit(&bucket[i], memory_order_acquire);
+
+			if (word == 0) {
+				if (made == 0 && (made = t->make(table, key)) == 0)
+					return 0;
+				*mine = atomic_compare_exchange_strong_explicit(
+					&bucket[i], &word, hash << 32 | made, memory_order_acq_rel,
+					memory_order_acquire);
+				if (*mine)
+					return made;
+			}
+			if (word >> 32 == (hash & 0xffffffffu) &&
+			    t->is(table, (uint32_t)word, key))
+				return (uint32_t)word;
+		}
+	}
+	return 0;
 }
 
 #endif

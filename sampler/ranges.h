@@ -4,8 +4,9 @@
  * reader that sees the same version before and after has read a consistent one, and what it reads
  * is always mapped.
  *
- * Context   ranges_find, ranges_version: any, inside handlers, lock-free.  The rest: one caller at a time
- * (modules.c). When full (MODULES_LIVE_MAX) a range is left out and adds to count.module_no_row. */
+ * Context   ranges_find, ranges_version: any, inside handlers, lock-free.  The rest: one caller at
+ * a time (modules.c). When full (MODULES_LIVE_MAX) a range is left out and adds to
+ * count.module_no_row. */
 #ifndef SAMPLER_RANGES_H
 #define SAMPLER_RANGES_H
 

@@ -1,6 +1,6 @@
 /* Most samples of a thread share the outer part of their stack with the one before.  What the last
- * one was, address by address, and which node each led to, is kept with the thread: sequential memory,
- * where looking up a node is two cache misses. */
+ * one was, address by address, and which node each led to, is kept with the thread: sequential
+ * memory, where looking up a node is two cache misses. */
 #include "sampler/sample.h"
 
 #include "sampler/modules.h"

@@ -34,56 +34,34 @@ int sites_init(struct sites *s, uint64_t budget_bytes)
 	return 0;
 }
 
-static bool is_row(const struct sites *s, uint64_t word, uint64_t hash, const struct site_key *key)
+static bool is_row(const void *table, uint32_t id, const void *key)
 {
-	const struct site_key *k = &s->row[(uint32_t)word].key;
+	const struct site_key *is = &((const struct sites *)table)->row[id].key, *k = key;
 
-	return (word >> 32) == (hash & 0xffffffffu) && k->stack == key->stack &&
-	       k->size == key->size && k->thread == key->thread && k->labels == key->labels;
+	return is->stack == k->stack && is->size == k->size && is->thread == k->thread &&
+	       is->labels == k->labels;
 }
 
-static uint32_t new_row(struct sites *s, const struct site_key *key)
+static uint32_t make_row(void *table, const void *key)
 {
-	uint32_t id = atomic_load_explicit(&s->rows, memory_order_relaxed);
+	struct sites *s = table;
+	uint32_t id = levels_next_id(&s->rows, s->rows_max);
 
-	do {
-		if (id >= s->rows_max)
-			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&s->rows, &id, id + 1,
-							memory_order_relaxed,
-							memory_order_relaxed));
-	s->row[id].key = *key;
+	if (id != 0)
+		s->row[id].key = *(const struct site_key *)key;
 	return id;
 }
 
-/* As in stacks.c: of two threads that add the same key at once, the second uses the first's row.
- * Its own stays unpublished: ready is set by whoever has put the row's word into the index. */
 uint32_t sites_row(struct sites *s, const struct site_key *key)
 {
-	uint64_t hash = hash_key(key);
-	uint32_t mine = 0;
+	static const struct levels_table rows = { is_row, make_row };
+	bool mine;
+	uint32_t row = levels_intern(&s->index, hash_key(key), &rows, s, key, &mine);
 
-	for (unsigned level = 0; s->row != NULL && level < s->index.count; level++) {
-		_Atomic(uint64_t) *bucket = &s->index.words[levels_bucket(&s->index, hash, level)];
-
-		for (unsigned i = 0; i < LEVELS_BUCKET; i++) {
-			uint64_t word = atomic_load_explicit(&bucket[i], memory_order_acquire);
-
-			if (word == 0) {
-				if (mine == 0 && (mine = new_row(s, key)) == 0)
-					return 0;
-				if (atomic_compare_exchange_strong_explicit(
-					    &bucket[i], &word, hash << 32 | mine,
-					    memory_order_acq_rel, memory_order_acquire)) {
-					__atomic_store_n(&s->row[mine].ready, 1, __ATOMIC_RELEASE);
-					return mine;
-				}
-			}
-			if (is_row(s, word, hash, key))
-				return (uint32_t)word;
-		}
-	}
-	return 0;
+	/* A row left over by a race stays unready: nobody counts in it. */
+	if (mine)
+		__atomic_store_n(&s->row[row].ready, 1, __ATOMIC_RELEASE);
+	return row;
 }
 
 uint32_t sites_end(const struct sites *s)

@@ -34,57 +34,41 @@ int stacks_init(struct stacks *s, uint64_t budget_bytes)
 	return 0;
 }
 
-static bool is_node(const struct stacks *s, uint64_t word, uint64_t hash, uint32_t parent,
-		    frame_t frame)
-{
-	const struct stacks_node *n = &s->node[(uint32_t)word];
+struct key {
+	uint32_t parent;
+	frame_t  frame;
+};
 
-	return (word >> 32) == (hash & 0xffffffffu) && n->frame == frame && n->parent == parent;
+static bool is_node(const void *table, uint32_t id, const void *key)
+{
+	const struct stacks_node *n = &((const struct stacks *)table)->node[id];
+	const struct key *k = key;
+
+	return n->frame == k->frame && n->parent == k->parent;
 }
 
-/* A node of our own, not yet published; 0 when full. */
-static uint32_t new_node(struct stacks *s, uint32_t parent, frame_t frame)
+static uint32_t make_node(void *table, const void *key)
 {
-	uint32_t id = atomic_load_explicit(&s->nodes, memory_order_relaxed);
+	struct stacks *s = table;
+	const struct key *k = key;
+	uint32_t id = levels_next_id(&s->nodes, s->nodes_max);
 
-	do {
-		if (id >= s->nodes_max)
-			return 0;
-	} while (!atomic_compare_exchange_weak_explicit(&s->nodes, &id, id + 1,
-							memory_order_relaxed,
-							memory_order_relaxed));
-	s->node[id].frame = frame;
-	s->node[id].parent = parent;
-	s->node[id].depth = parent != 0 ? s->node[parent].depth + 1 : 1;
+	if (id != 0)
+		s->node[id] = (struct stacks_node){
+			.frame = k->frame,
+			.parent = k->parent,
+			.depth = k->parent != 0 ? s->node[k->parent].depth + 1 : 1,
+		};
 	return id;
 }
 
-/* Two threads that add the same node at once may each take an id; the one whose word comes second
- * finds the first's in its place and uses that.  The node left over is lost: 16 bytes. */
 uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame)
 {
-	uint64_t hash = hash_node(parent, frame);
-	uint32_t mine = 0;
+	static const struct levels_table nodes = { is_node, make_node };
+	struct key key = { parent, frame };
+	bool mine;
 
-	for (unsigned level = 0; s->node != NULL && level < s->index.count; level++) {
-		_Atomic(uint64_t) *bucket = &s->index.words[levels_bucket(&s->index, hash, level)];
-
-		for (unsigned i = 0; i < LEVELS_BUCKET; i++) {
-			uint64_t word = atomic_load_explicit(&bucket[i], memory_order_acquire);
-
-			if (word == 0) {
-				if (mine == 0 && (mine = new_node(s, parent, frame)) == 0)
-					return 0;
-				if (atomic_compare_exchange_strong_explicit(
-					    &bucket[i], &word, hash << 32 | mine,
-					    memory_order_acq_rel, memory_order_acquire))
-					return mine;
-			}
-			if (is_node(s, word, hash, parent, frame))
-				return (uint32_t)word;
-		}
-	}
-	return 0;
+	return levels_intern(&s->index, hash_node(parent, frame), &nodes, s, &key, &mine);
 }
 
 unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsigned max)
