@@ -5,6 +5,7 @@
  * Trust     none: every offset and size is checked against the size of the source, and against
  *           overflow.  A file that changes meanwhile gives wrong answers, never a bad read.
  * Source    the System V gABI, chapters 4 and 5.
+ * Tests     test/unit/elf_test.c, test/fuzz/elf_fuzz.c
  * Words     an offset is a place in the source; an address is one of the object (p_vaddr). */
 #ifndef HTTPD_ELF_H
 #define HTTPD_ELF_H

@@ -2,7 +2,8 @@
  * of .eh_frame_hdr.  Nearly every object has one, stripped or not.
  *
  * Cost      some ten short reads.
- * Source    LSB Core 10.6.2 (.eh_frame_hdr), DWARF 5 section 6.4.1. */
+ * Source    LSB Core 10.6.2 (.eh_frame_hdr), DWARF 5 section 6.4.1.
+ * Tests     test/unit/elf_frames_test.c, test/fuzz/elf_fuzz.c */
 #ifndef HTTPD_ELF_FRAMES_H
 #define HTTPD_ELF_FRAMES_H
 

@@ -8,7 +8,7 @@
  *           os_peek.  Never the loader, never the host's heap.
  * Trust     a file whose build id (else whose dev and inode) is not that of the mapped object is
  *           not used.
- * Tests     test/unit/names_test.c, test/unit/names_cache_test.c */
+ * Tests     test/unit/names_test.c, test/unit/names_cache_test.c, test/unit/names_jobs_test.c */
 #ifndef HTTPD_NAMES_H
 #define HTTPD_NAMES_H
 

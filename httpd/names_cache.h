@@ -7,7 +7,8 @@
  * Context   our thread.
  * Memory    all indexes together <= NAMES_BUDGET_BYTES; the least recently used goes first.
  * Files     at most NAMES_CACHE_FILES_MAX descriptors.  The host may have closed them and taken
- *           their numbers: each is checked before use, and not closed when it is not ours. */
+ *           their numbers: each is checked before use, and not closed when it is not ours.
+ * Tests     test/unit/names_cache_test.c, test/unit/names_jobs_test.c */
 #ifndef HTTPD_NAMES_CACHE_H
 #define HTTPD_NAMES_CACHE_H
 

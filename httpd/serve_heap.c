@@ -16,7 +16,9 @@ static int64_t period(const struct ground_rates *rates)
 
 static int64_t objects(int64_t weight)
 {
-	return (weight + RANDOM_WEIGHT_ONE / 2) / RANDOM_WEIGHT_ONE;
+	int64_t half = weight < 0 ? -RANDOM_WEIGHT_ONE / 2 : RANDOM_WEIGHT_ONE / 2;
+
+	return (weight + half) / RANDOM_WEIGHT_ONE;
 }
 
 static void values(const int64_t c[SITES_VALUES], int64_t *value)

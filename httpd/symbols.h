@@ -8,7 +8,8 @@
  *           has them.  Of several at one address: a function, then an exported one, then one with
  *           a size, then the one with the fewest leading underscores (libc's poll is weak, __poll
  *           global), then global before weak, then the shortest, then by the alphabet.
- * Memory    one mapping of its own, of symbols_bytes; symbols_free gives it back. */
+ * Memory    one mapping of its own, of symbols_bytes; symbols_free gives it back.
+ * Tests     test/unit/symbols_test.c, test/fuzz/elf_fuzz.c */
 #ifndef HTTPD_SYMBOLS_H
 #define HTTPD_SYMBOLS_H
 

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sampler/compiler.h"
+
 typedef void (*real_handler)(int);
 typedef void *(*real_start)(void *);
 
@@ -93,7 +95,7 @@ struct real {
 	bool new_counts;
 };
 
-extern struct real real;
+extern HIDDEN struct real real;
 
 /* Context: the host's thread; calls dlsym.  Again and again is harmless. */
 void real_resolve(void);

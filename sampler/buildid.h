@@ -1,7 +1,8 @@
 /* sampler/buildid.h -- the GNU build id among the notes of an ELF object.
  *
  * Context   any: pure.
- * Source    gABI "Note Section"; ld(1), --build-id. */
+ * Source    gABI "Note Section"; ld(1), --build-id.
+ * Tests     test/unit/buildid_test.c */
 #ifndef SAMPLER_BUILDID_H
 #define SAMPLER_BUILDID_H
 

@@ -23,7 +23,7 @@ static struct {
 	bool      present[MODULES_EVER_MAX];    /* found by the scan in progress */
 	struct nameless nameless[MODULES_NAMELESS_MAX];
 	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
-	bool      changed;              /* it found a new one or missed an old one */
+	bool      changed;              /* something was found, or missed, since publish */
 	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
 	uintptr_t ours_start, ours_limit;
 	uintptr_t main_stack_hi;
@@ -117,6 +117,19 @@ static struct module *find_row(const struct maps_line *line)
 	return NULL;
 }
 
+/* Tables of what stays for ever are read in place. */
+static void describe(struct module *m, const struct object *object)
+{
+	m->build_id_len = object->build_id_len;
+	memcpy(m->build_id, object->build_id, sizeof(m->build_id));
+	if (m->permanent)
+		m->unwind = (struct cfi_object){ (const uint8_t *)object->hdr,
+						 (const uint8_t *)object->lo,
+						 (const uint8_t *)object->hi, 0 };
+	else if (!objects_copy_tables(object, &m->unwind))
+		m->unwind.hdr = NULL;
+}
+
 static struct module *add_row(const struct maps_line *line, const struct group *g, bool permanent)
 {
 	struct module *m = &modules.row[modules.rows];
@@ -138,10 +151,8 @@ static struct module *add_row(const struct maps_line *line, const struct group *
 	m->permanent = permanent;
 	m->deleted = line->deleted;
 	memcpy(m->path, g->path, sizeof(m->path));
-	if (objects_read(m->image, &object)) {
-		m->build_id_len = object.build_id_len;
-		memcpy(m->build_id, object.build_id, sizeof(m->build_id));
-	}
+	if (objects_read(m->image, &object))
+		describe(m, &object);
 	modules.changed = true;
 	atomic_store_explicit(&modules.rows, modules.rows + 1, memory_order_release);
 	return m;
@@ -198,7 +209,8 @@ static void scan_line(struct group *g, const struct maps_line *line, bool perman
 			note_nameless(line);
 		return;
 	}
-	if (!same_object(g, line))
+	/* The beginning of a file is the beginning of another image of it. */
+	if (!same_object(g, line) || line->offset == 0)
 		begin_group(g, line);
 	if (!line->executable)
 		return;
@@ -244,9 +256,9 @@ static int scan_lines(int fd, bool permanent)
 	return (int)n;
 }
 
-static void bury_absent(void)
+/* now: the epoch when the scan began. */
+static void bury_absent(uint16_t now)
 {
-	uint16_t now = modules_epoch();
 
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
@@ -259,28 +271,16 @@ static void bury_absent(void)
 	}
 }
 
-static void add_range(const struct module *m)
-{
-	struct object object;
-	struct range new = { m->start, m->limit, { NULL, NULL, NULL, 0 }, m->permanent };
-
-	if (objects_read(m->image, &object) && object.hdr != 0) {
-		if (m->permanent)
-			new.unwind = (struct cfi_object){ (const uint8_t *)object.hdr,
-							  (const uint8_t *)object.lo,
-							  (const uint8_t *)object.hi, 0 };
-		else if (!objects_copy_tables(&object, &new.unwind))
-			new.unwind.hdr = NULL;
-	}
-	ranges_insert(&new);
-}
-
 static void publish(void)
 {
 	ranges_begin();
-	for (uint32_t i = 0; i < modules.rows; i++)
-		if (modules.row[i].died == MODULE_ALIVE)
-			add_range(&modules.row[i]);
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		const struct module *m = &modules.row[i];
+		struct range range = { m->start, m->limit, m->unwind, m->permanent };
+
+		if (m->died == MODULE_ALIVE)
+			ranges_insert(&range);
+	}
 	for (uint32_t i = 0; i < modules.nameless_count; i++) {
 		struct range code = { .start = modules.nameless[i].start,
 				      .limit = modules.nameless[i].limit };
@@ -292,6 +292,7 @@ static void publish(void)
 
 int modules_scan(bool permanent)
 {
+	uint16_t epoch_before = modules_epoch();
 	int fd, err;
 
 	if (modules.row == NULL)
@@ -303,19 +304,19 @@ int modules_scan(bool permanent)
 		return fd;
 	atomic_store(&wanted, false);
 	memset(modules.present, 0, sizeof(modules.present));
-	modules.changed = false;
 	modules.nameless_found = 0;
 	err = scan_lines(fd, permanent);
 	os_close(fd);
 	if (err < 0)
 		return err;
-	bury_absent();
+	bury_absent(epoch_before);
 	if (modules.nameless_found != modules.nameless_count)
 		modules.changed = true;
 	modules.nameless_count = modules.nameless_found;
-	modules.scanned_epoch = modules_epoch();
+	modules.scanned_epoch = epoch_before;
 	if (modules.changed)
 		publish();
+	modules.changed = false;
 	return 0;
 }
 

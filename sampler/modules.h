@@ -40,6 +40,7 @@ struct module {
 	bool      deleted;              /* its file was unlinked or replaced */
 	uint8_t   build_id_len;
 	uint8_t   build_id[BUILD_ID_MAX];
+	struct cfi_object unwind;       /* its tables, in place or our copy; hdr NULL: none */
 	char      path[MODULE_PATH_MAX];        /* "[vdso]" has no file */
 };
 

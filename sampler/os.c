@@ -53,8 +53,12 @@ static struct file *find_file(int fd)
 
 static int remember(int fd)
 {
+	struct file *before = find_file(fd);
 	struct stat st;
 
+	/* The host closed that one, or the kernel could not give us its number again. */
+	if (before != NULL)
+		before->used = 0;
 	for (unsigned i = 0; i < OS_FILES_MAX && os_fstat(fd, &st) == 0; i++) {
 		struct file *f = &files[i];
 
@@ -74,8 +78,8 @@ int os_high_fd(int fd)
 {
 	long high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OS_FD_MIN);
 
-	/* The host's limit is lower: the upper half of what it allows, else anywhere. */
-	for (int from = OS_FD_MIN / 2; high == -EINVAL && from > 2; from /= 2)
+	/* The host's limit is lower, or it has taken all from there on: as high as there is room. */
+	for (int from = OS_FD_MIN / 2; (high == -EINVAL || high == -EMFILE) && from > 2; from /= 2)
 		high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
 	sys_call1(SYS_close, fd);
 	return high < 0 ? (int)high : remember((int)high);
@@ -307,5 +311,5 @@ int os_readable(uintptr_t p)
 {
 	/* The kernel copies the set before it looks at `how`, which is invalid: EFAULT says
 	 * unreadable, EINVAL readable, and nothing changes (gperftools' address check). */
-	return sys_call4(SYS_rt_sigprocmask, -1, p, NULL, sizeof(uint64_t)) != -EFAULT;
+	return p != 0 && sys_call4(SYS_rt_sigprocmask, -1, p, NULL, sizeof(uint64_t)) != -EFAULT;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sampler/compiler.h"
+
 enum self_phase {
 	SELF_NEW,               /* zero */
 	SELF_READY,             /* has tid, random state and, if there was one left, a slot */
@@ -35,6 +37,6 @@ struct self {
 
 static_assert(sizeof(struct self) <= 128, "static TLS that late dlopens share; rule: < 256 bytes");
 
-extern _Thread_local struct self self __attribute__((tls_model("initial-exec")));
+extern HIDDEN _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 
 #endif

@@ -73,7 +73,7 @@ def test_cpu_total(start):
     p = h.profile('profile?seconds=4')
     used = h.cpu_seconds() - before
     got = p.total('cpu') / 1e9
-    assert abs(got - used) < 0.03 * used + 0.1
+    assert abs(got - used) < 0.03 * used + 0.15
 
 
 def test_cpu_of_threads(start):
@@ -84,11 +84,11 @@ def test_cpu_of_threads(start):
     truth = {m[0]: float(m[1]) / 100 for m in re.findall(r'truth (\S+) ([\d.]+)', h.stdout)}
     total = sum(p.total('samples', having=name) for name in truth)
     # A thread's share of the samples varies as its number of ticks does: less than a binomial.  The
-    # window is five of the six seconds; the load of each is even over time within a few percent.
+    # window is five of the six seconds: on a busy machine the load in it differs by some percent.
     for name, share in truth.items():
         lo, hi = binomial_bounds(total // 2, share, ODDS)
         got = p.total('samples', having=name) / total
-        assert lo / (total // 2) - 0.02 <= got <= hi / (total // 2) + 0.02, (name, got, share, total)
+        assert lo / (total // 2) - 0.04 <= got <= hi / (total // 2) + 0.04, (name, got, share, total)
 
 
 # --- heap ---

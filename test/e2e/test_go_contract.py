@@ -200,8 +200,8 @@ def test_profile(desk, host):
     before = host.cpu_seconds()
     p = desk.profile('profile?seconds=2')
     used = host.cpu_seconds() - before
-    assert 2 <= p.response.seconds < 3
-    assert abs(p.duration_nanos - 2e9) < 0.2e9
+    assert 2 <= p.response.seconds < 4
+    assert 2e9 <= p.duration_nanos < 2.5e9
     assert p.period == 10000000
     # One thread that never sleeps; a machine that is shared gives it less than two seconds.
     assert 0.9 * used - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
@@ -243,12 +243,12 @@ def test_everyone_has_their_own_window(desk, host):
     delta = Background(lambda: desk.profile('heap?seconds=2'))
     # Meanwhile nobody waits for anybody.
     for _ in range(10):
-        assert desk.get('/debug/pprof/cmdline').seconds < 1
-        assert desk.profile('heap').response.seconds < 2
+        assert desk.get('/debug/pprof/cmdline').seconds < 2
+        assert desk.profile('heap').response.seconds < 3
     for one in short:
         p = one.get()
-        assert 1 <= p.response.seconds < 2.5
-        assert 0.9e9 < p.duration_nanos < 1.5e9
+        assert 1 <= p.response.seconds < 3.5
+        assert 1e9 <= p.duration_nanos < 1.5e9
         assert 0.1 * p.duration_nanos < p.total('cpu') < 1.15 * p.duration_nanos
     assert delta.get().response.seconds < 4
     p = long.get()

@@ -72,3 +72,11 @@ def test_everyday_programs(argv):
         assert with_us.status == 0 and 'libpprofshim' in with_us.stdout
         return
     assert run(argv, HEAP_RATE=1, CPU_HZ=1000) == run(argv, shim=False)
+
+
+@pytest.mark.xfail(reason='the kernel refuses new user namespaces to a process with two tasks', strict=True)
+def test_user_namespace():
+    plain = run(['unshare', '-U', 'id', '-u'], shim=False)
+    if plain.status != 0:
+        pytest.skip('not even without us: ' + plain.stderr)
+    assert run(['unshare', '-U', 'id', '-u']) == plain

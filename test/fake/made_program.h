@@ -13,9 +13,9 @@
 #define GONE_START    UINT64_C(0x7e0000000000)
 
 /* Functions of the program, in this order. */
-enum { PROGRAM_MAIN, PROGRAM_WORK, PROGRAM_BOX, PROGRAM_FUNCTIONS };
+enum { PROGRAM_MAIN, PROGRAM_WORK, PROGRAM_BOX };
 /* Of the library: an allocator, and who calls it. */
-enum { LIBRARY_MALLOC, LIBRARY_NEW, LIBRARY_CALLOC, LIBRARY_STRDUP, LIBRARY_FUNCTIONS };
+enum { LIBRARY_MALLOC, LIBRARY_NEW, LIBRARY_CALLOC, LIBRARY_STRDUP };
 
 static const char *const program_names[] = { "main", "work", "_ZN2ns3BoxILi3EE3addEi" };
 static const char *const library_names[] = { "malloc", "_Znwm", "calloc", "strdup" };

@@ -206,6 +206,31 @@ static void the_file_of_a_library_may_be_mapped_below_it_to_be_read(void **state
 	assert_int_equal(module_of(code_of(library, at))->image, (uintptr_t)at);
 }
 
+/* As lld links what is small: text begins in the first page of the file, which is mapped twice. */
+static void the_first_page_of_a_small_object_may_be_mapped_twice(void **state)
+{
+	static struct { Elf64_Ehdr e; Elf64_Phdr ph[2]; char code[64]; } made;
+	char small[] = "/tmp/modules_bounds_test.XXXXXX", *at = free_addresses();
+
+	(void)state;
+	memcpy(made.e.e_ident, ELFMAG "\2", 5);
+	made.e.e_phoff = offsetof(__typeof__(made), ph);
+	made.e.e_phentsize = sizeof(Elf64_Phdr);
+	made.e.e_phnum = 2;
+	made.ph[0] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = PF_R,
+				   .p_filesz = offsetof(__typeof__(made), code) };
+	made.ph[1] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = PF_R | PF_X,
+				   .p_offset = offsetof(__typeof__(made), code),
+				   .p_vaddr = 4096 + offsetof(__typeof__(made), code),
+				   .p_filesz = sizeof(made.code) };
+	make_file(small, &made, sizeof(made));
+	map_object(small, (const char *)&made, at);
+	unlink(small);
+	assert_int_equal(modules_scan(false), 0);
+	assert_non_null(module_of(code_of((const char *)&made, at)));
+	assert_int_equal(module_of(code_of((const char *)&made, at))->image, (uintptr_t)at);
+}
+
 static void tables_without_a_build_id_are_copied_once(void **state)
 {
 	char plain[] = "/tmp/modules_bounds_test.XXXXXX";
@@ -304,6 +329,7 @@ int main(void)
 		TEST(a_dlclose_during_a_scan_is_a_reason_for_the_next),
 		TEST(a_library_that_is_mapped_twice_is_two_modules),
 		TEST(the_file_of_a_library_may_be_mapped_below_it_to_be_read),
+		TEST(the_first_page_of_a_small_object_may_be_mapped_twice),
 		TEST(tables_without_a_build_id_are_copied_once),
 		TEST(more_code_than_there_are_ranges_for_is_counted),
 		TEST(more_modules_than_there_are_rows_for_are_counted),
