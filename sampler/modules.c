@@ -209,8 +209,9 @@ static void scan_line(struct group *g, const struct maps_line *line, bool perman
 			note_nameless(line);
 		return;
 	}
-	/* The beginning of a file is the beginning of another image of it. */
-	if (!same_object(g, line) || line->offset == 0)
+	/* The beginning of a file is another image of it, unless two segments share its page. */
+	if (!same_object(g, line) ||
+	    (line->offset == 0 && !objects_has_segment(g->image, line->start)))
 		begin_group(g, line);
 	if (!line->executable)
 		return;
@@ -259,7 +260,6 @@ static int scan_lines(int fd, bool permanent)
 /* now: the epoch when the scan began. */
 static void bury_absent(uint16_t now)
 {
-
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 

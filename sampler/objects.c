@@ -64,31 +64,53 @@ static uintptr_t find_bias(const Elf64_Phdr *ph, unsigned n, uintptr_t image)
 	return image;
 }
 
-bool objects_read(uintptr_t image, struct object *out)
+/* The program headers of the object at image, in memory that the next call uses again.  0: none. */
+static unsigned read_headers(uintptr_t image, const Elf64_Phdr **out)
 {
 	static Elf64_Phdr ph[HEADERS_MAX];
 	Elf64_Ehdr eh;
+	unsigned n;
+
+	if (image == 0 || !peek(&eh, image, sizeof(eh)) ||
+	    memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh.e_phentsize != sizeof(ph[0]))
+		return 0;
+	n = eh.e_phnum < HEADERS_MAX ? eh.e_phnum : HEADERS_MAX;
+	*out = ph;
+	return peek(ph, image + eh.e_phoff, n * sizeof(ph[0])) ? n : 0;
+}
+
+bool objects_read(uintptr_t image, struct object *out)
+{
+	const Elf64_Phdr *ph;
+	unsigned n = read_headers(image, &ph);
 	uintptr_t bias;
 
 	memset(out, 0, sizeof(*out));
-	if (image == 0 || !peek(&eh, image, sizeof(eh)) ||
-	    memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_phentsize != sizeof(ph[0]))
+	if (n == 0)
 		return false;
-	if (eh.e_phnum > HEADERS_MAX)
-		eh.e_phnum = HEADERS_MAX;
-	if (!peek(ph, image + eh.e_phoff, eh.e_phnum * sizeof(ph[0])))
-		return false;
-	bias = find_bias(ph, eh.e_phnum, image);
-	for (unsigned i = 0; i < eh.e_phnum; i++) {
+	bias = find_bias(ph, n, image);
+	for (unsigned i = 0; i < n; i++) {
 		if (ph[i].p_type == PT_NOTE)
 			read_build_id(bias + ph[i].p_vaddr, ph[i].p_memsz, out);
 		if (ph[i].p_type == PT_GNU_EH_FRAME)
 			out->hdr = bias + ph[i].p_vaddr;
 	}
 	if (out->hdr != 0)
-		find_segment(ph, eh.e_phnum, bias, out);
+		find_segment(ph, n, bias, out);
 	return true;
+}
+
+bool objects_has_segment(uintptr_t image, uintptr_t start)
+{
+	const Elf64_Phdr *ph;
+	unsigned n = read_headers(image, &ph);
+
+	for (unsigned i = 0; i < n; i++)
+		if (ph[i].p_type == PT_LOAD &&
+		    ((find_bias(ph, n, image) + ph[i].p_vaddr) & ~(uintptr_t)4095) == start)
+			return true;
+	return false;
 }
 
 /* --- copies -------------------------------------------------------------------------------- */

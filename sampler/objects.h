@@ -22,6 +22,9 @@ struct object {
 /* image: the lowest address of the object, where its ELF header is.  False: no ELF object there. */
 bool objects_read(uintptr_t image, struct object *out);
 
+/* True if a segment of the object at image begins in the page at start. */
+bool objects_has_segment(uintptr_t image, uintptr_t start);
+
 /* The tables of an object that may be unloaded: a copy, kept for ever and found again when the same
  * object (build id) is loaded a second time.  False: no memory left for it within
  * OBJECTS_COPIES_BYTES, or not readable. */

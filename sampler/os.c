@@ -78,8 +78,8 @@ int os_high_fd(int fd)
 {
 	long high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OS_FD_MIN);
 
-	/* The host's limit is lower, or it has taken all from there on: as high as there is room. */
-	for (int from = OS_FD_MIN / 2; (high == -EINVAL || high == -EMFILE) && from > 2; from /= 2)
+	/* The host's limit is lower, or all from there on is taken: as high as there is room. */
+	for (int from = OS_FD_MIN / 2; from > 2 && (high == -EINVAL || high == -EMFILE); from /= 2)
 		high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
 	sys_call1(SYS_close, fd);
 	return high < 0 ? (int)high : remember((int)high);
