@@ -32,7 +32,8 @@ struct conn {
 	char                in[REQUEST_HEAD_MAX + 2 * READ_BYTES];
 	char                path[REQUEST_HEAD_MAX];
 	size_t              out_len, out_sent;
-	char                out[HEAD_OUT];
+	const char         *out;                /* the head of the answer: out_room, or longer */
+	char                out_room[HEAD_OUT];
 	struct body_piece  *piece;              /* being sent */
 	size_t              piece_sent;
 };
@@ -86,6 +87,23 @@ uint64_t conn_due_ns(const struct conn *c)
 
 /* --- the answer ------------------------------------------------------------------------------ */
 
+/* Only a redirect to a very long path needs more room; without memory there is no answer. */
+static void write_head(struct conn *c, const struct head *head)
+{
+	size_t n = head_write(head, c->out_room, sizeof(c->out_room));
+	char *longer;
+
+	c->out = c->out_room;
+	c->out_len = n;
+	c->out_sent = 0;
+	if (n <= sizeof(c->out_room))
+		return;
+	longer = arena_alloc(&c->x.arena, n);
+	c->out = longer;
+	c->out_len = longer != NULL ? head_write(head, longer, n) : 0;
+	c->close_after |= longer == NULL;
+}
+
 static void begin_write(struct conn *c, uint64_t now_ns)
 {
 	const struct reply *r = &c->x.reply;
@@ -106,10 +124,7 @@ static void begin_write(struct conn *c, uint64_t now_ns)
 		head.location = (struct request_text){ r->location, strlen(r->location) };
 		head.query = c->x.request.query;
 	}
-	c->out_len = head_write(&head, c->out, sizeof(c->out));
-	if (c->out_len > sizeof(c->out))        /* a redirect to a very long path */
-		c->out_len = 0;
-	c->out_sent = 0;
+	write_head(c, &head);
 	c->piece = exchange_is_head(&c->x) ? NULL : r->body.first;
 	c->piece_sent = 0;
 	c->state = WRITE;
@@ -119,6 +134,7 @@ static void begin_write(struct conn *c, uint64_t now_ns)
 /* An answer that no route has made: the connection is closed behind it. */
 static void refuse(struct conn *c, int status, const char *reason, uint64_t now_ns)
 {
+	memset(&c->x.reply, 0, sizeof(c->x.reply));
 	body_init(&c->x.reply.body, &c->x.arena);
 	exchange_mux_error(&c->x, status, reason != NULL ? reason : head_reason(status));
 	c->close_after = true;

@@ -53,7 +53,7 @@ def test_cpu_split(start, hz):
     seconds = 5
     p = h.profile('profile?seconds=%d' % seconds)
     total = p.total('samples', having='main')
-    assert total > 0.1 * hz * seconds
+    assert total > 40
     n = total // 2
     for leaf, truth in SPLIT.items():
         lo, hi = binomial_bounds(n, truth, ODDS)

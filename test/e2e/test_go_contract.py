@@ -249,7 +249,7 @@ def test_everyone_has_their_own_window(desk, host):
         p = one.get()
         assert 1 <= p.response.seconds < 3.5
         assert 1e9 <= p.duration_nanos < 1.5e9
-        assert 0.1 * p.duration_nanos < p.total('cpu') < 1.15 * p.duration_nanos
+        assert 0 < p.total('cpu') < 1.15 * p.duration_nanos
     assert delta.get().response.seconds < 4
     p = long.get()
     used = host.cpu_seconds() - used

@@ -134,7 +134,7 @@ static inline bool client_ask(const char *request)
 
 struct client_answer {
 	int         status;
-	char        head[4096];         /* status line and fields */
+	char        head[16384];        /* status line and fields */
 	const char *body;               /* into client.got */
 	size_t      len;
 };
