@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,10 +11,13 @@
 
 #include "sampler/sys.h"
 
+#define OLD_FILES_MAX 65536
+
 int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes, void *tls)
 {
-	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-			  CLONE_SYSVSEM | CLONE_SETTLS;
+	/* No CLONE_FILES: see birth_renounce. */
+	const int flags = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+			  CLONE_SETTLS;
 	uint64_t all = ~UINT64_C(0), before;
 	int host_errno = errno, err = 0;
 
@@ -27,12 +31,26 @@ int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_byt
 	return err;
 }
 
+/* A table of our own, and nothing in it: what we open takes no number from the host, what the host
+ * closes is closed, and a fork child inherits none of ours. */
+static void leave_files(void)
+{
+	if (sys_call3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) == 0)
+		return;
+	/* Linux before 5.9.  Without a table of our own, nothing may be closed. */
+	if (sys_call1(SYS_unshare, CLONE_FILES) < 0)
+		return;
+	for (int fd = 0; fd < OLD_FILES_MAX; fd++)
+		sys_call1(SYS_close, fd);
+}
+
 void birth_renounce(void)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
 	struct sched_param normal = { 0 };
 
+	leave_files();
 	sys_call2(SYS_prctl, PR_SET_NAME, "pprofshim");
 	sys_call4(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0);
 	sys_call2(SYS_capset, &head, none);

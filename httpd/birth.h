@@ -18,8 +18,8 @@ void birth_prepare_tls(void *tls);
 MUST_CHECK int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes,
 			    void *tls);
 
-/* On the new thread: what it does not need is given up. No capability, no new privileges, no
- * real-time priority, a name of its own. */
+/* On the new thread: what it does not need is given up.  No descriptor of the host's (it has a
+ * table of its own), no capability, no new privileges, no real-time priority, a name of its own. */
 void birth_renounce(void);
 
 #endif

@@ -20,6 +20,8 @@ void window_open(struct window *w, struct arena *arena, const struct ground *gro
 	uint64_t *then = arena_alloc(arena, (size_t)end * SITES_VALUES * sizeof(*then));
 	struct site_key key;
 
+	/* What was loaded just now is unwound by its tables from the first sample on. */
+	ground->refresh();
 	window_all(w, ground, profile);
 	for (uint32_t row = 1; then != NULL && row < end; row++) {
 		if (!ground->read(profile, row, &key, &then[(size_t)row * SITES_VALUES]))

@@ -11,6 +11,7 @@
 #include "sampler/count.h"
 #include "sampler/limits.h"
 #include "sampler/os.h"
+#include "sampler/self.h"
 #include "sampler/sys.h"
 
 static struct {
@@ -55,15 +56,37 @@ static size_t append_pid(char *line, size_t at)
 	return append(line, at, digits + n, sizeof(digits) - n);
 }
 
+/* The host's descriptor 2.  Our thread has a table of its own, without it (birth.c), and borrows it
+ * for the line. */
+static int open_stderr(void)
+{
+	long process, fd;
+
+	if (self.phase != SELF_DESK)
+		return STDERR_FILENO;
+	process = sys_call2(SYS_pidfd_open, os_getpid(), 0);
+	if (process < 0)
+		return (int)process;
+	fd = sys_call3(SYS_pidfd_getfd, process, STDERR_FILENO, 0);
+	sys_call1(SYS_close, process);
+	return (int)fd;
+}
+
+static void close_stderr(int fd)
+{
+	if (self.phase == SELF_DESK && fd >= 0)
+		sys_call1(SYS_close, fd);
+}
+
 /* A full pipe would stop us, and a closed one would end the host by SIGPIPE: our thread blocks
  * that signal, the constructor cannot; so ask first. */
-static bool is_our_stderr(void)
+static bool is_our_stderr(int fd)
 {
 	struct stat st;
-	struct { int fd; short events, revents; } poll = { STDERR_FILENO, 4 /* POLLOUT */, 0 };
+	struct { int fd; short events, revents; } poll = { fd, 4 /* POLLOUT */, 0 };
 	struct timespec now = { 0, 0 };
 
-	return os_fstat(STDERR_FILENO, &st) == 0 && st.st_dev == logger.dev &&
+	return fd >= 0 && os_fstat(fd, &st) == 0 && st.st_dev == logger.dev &&
 	       st.st_ino == logger.ino &&
 	       sys_call6(SYS_ppoll, SYS_ARG(&poll), 1, SYS_ARG(&now), 0, 0, 0) == 1 &&
 	       poll.revents == 4;
@@ -74,6 +97,7 @@ void log_line(enum log_level level, const char *part, ...)
 	char line[LOG_LINE_MAX];
 	size_t n = append(line, 0, "pprofshim[", 10);
 	va_list parts;
+	int fd;
 
 	if (level > logger.max || atomic_fetch_add(&logger.lines, 1) >= LOG_LINES_MAX)
 		return;
@@ -84,6 +108,8 @@ void log_line(enum log_level level, const char *part, ...)
 		n = append(line, n, part, strlen(part));
 	va_end(parts);
 	line[n++] = '\n';
-	if (!is_our_stderr() || sys_call3(SYS_write, STDERR_FILENO, line, n) != (long)n)
+	fd = open_stderr();
+	if (!is_our_stderr(fd) || sys_call3(SYS_write, fd, line, n) != (long)n)
 		count_add(COUNT_LOG_LOST);
+	close_stderr(fd);
 }

@@ -3,8 +3,9 @@
  *
  * Context   any: raw system calls, bounded, never a lock.
  * Result    >= 0 or -errno, unless said otherwise; errno is not touched.
- * Files     descriptors are CLOEXEC and OS_FD_MIN or higher, so that the host's tests for the
- *           lowest free number hold; where the host's limit is lower, as high as it allows. */
+ * Files     descriptors are CLOEXEC and OS_FD_MIN or higher; where the host's limit is lower, as
+ *           high as it allows.  Our thread has a table of its own (httpd/birth.c); these rules are
+ *           for the constructor, and for a kernel that refuses such a table. */
 #ifndef SAMPLER_OS_H
 #define SAMPLER_OS_H
 

@@ -26,6 +26,16 @@ def lives(host):
     assert host.get('/debug/pprof/cmdline', timeout=5).status == 200
 
 
+def read_all(s):
+    """Until the desk closes the connection."""
+    answer = b''
+    while True:
+        piece = s.recv(65536)
+        if not piece:
+            return answer
+        answer += piece
+
+
 def status_of(answer):
     assert answer.startswith(b'HTTP/1.'), answer[:100]
     return int(answer.split(b' ', 2)[1])
@@ -153,13 +163,7 @@ def test_expect_continue(desk):
                   b'Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n')
         time.sleep(0.1)
         s.sendall(b'0x1')
-        answer = b''
-        while True:
-            piece = s.recv(65536)
-            if not piece:
-                break
-            answer += piece
-    assert b'num_symbols: 1' in answer
+        assert b'num_symbols: 1' in read_all(s)
 
 
 # --- slow, many, gone ---
@@ -169,7 +173,7 @@ def test_byte_by_byte(desk):
     with socket.create_connection((desk.host, desk.port), timeout=10) as s:
         for i in range(len(request)):
             s.sendall(request[i:i + 1])
-        assert b'num_symbols: 1' in s.recv(65536)
+        assert read_all(s).endswith(b'num_symbols: 1\n')
 
 
 def test_silent_clients_hold_up_nobody(desk):

@@ -284,7 +284,7 @@ def test_config(start, content_type, body):
     assert json.loads(h.get('/debug/pprof/config').text) == dict(before, cpu_hz=250)
     p = h.profile('profile?seconds=1')
     assert p.period == 4000000
-    assert p.total('cpu') > 0.3e9
+    assert p.total('cpu') > 0
 
 
 def test_config_of_the_heap(start):

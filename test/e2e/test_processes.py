@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from hosts import eventually, is_running, program, run
+from hosts import environment, eventually, is_running, program, run
 
 
 def fork_code(children=1):
@@ -234,6 +235,23 @@ def test_descriptors_come_in_order_while_we_work(start):
     h.end_of_input()
     h.wait()
     assert re.search(r'surprises 0 of [1-9]', h.stdout), h.stdout
+
+
+@pytest.mark.parametrize('options', [{}, {'LOG': 'info'}])
+def test_who_reads_our_output_sees_its_end(options):
+    """A daemon closes its output while it runs on: whoever waits at the other end of the pipe goes on."""
+    p = subprocess.Popen(['bash', '-c', 'sleep 0.3; exec <&- >&- 2>&-; sleep 30; true'], stdin=subprocess.PIPE,
+                         env=environment(**options), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         start_new_session=True)
+    try:
+        began = time.monotonic()
+        p.stdout.read()
+        p.stderr.read()
+        assert time.monotonic() - began < 10
+        assert p.poll() is None
+    finally:
+        os.killpg(p.pid, signal.SIGKILL)
+        p.communicate()
 
 
 def test_working_directory_that_goes_away(start, tmp_path):

@@ -30,6 +30,7 @@ static struct {
 	uint64_t            dropped[COUNT_REASONS];
 	struct ground_rates rates;
 	unsigned            rates_set, refreshes;
+	unsigned            quiet_refreshes;    /* so many come before on_refresh */
 	void              (*on_refresh)(void);  /* what happens in the host until then */
 } made;
 
@@ -101,7 +102,7 @@ static inline const char *made_thread_name(uint16_t id)
 static inline void made_refresh(void)
 {
 	made.refreshes++;
-	if (made.on_refresh != NULL)
+	if (made.on_refresh != NULL && made.refreshes > made.quiet_refreshes)
 		made.on_refresh();
 }
 

@@ -70,7 +70,7 @@ static void before_init_a_thread_only_counts_down(void **state)
 	struct self was = self;
 
 	(void)state;
-	memset(&self, 0, sizeof(self));
+	self = (struct self){ .phase = SELF_NEW };
 	door_gives(block_at(1), 100);
 	assert_int_equal(self.phase, SELF_NEW);
 	assert_int_equal(self.heap_left, HEAP_CHECK_IN_BYTES);
@@ -99,7 +99,7 @@ static void a_thread_that_was_never_seen_is_met_at_its_first_sample(void **state
 
 	(void)state;
 	threads_release(self.slot);
-	memset(&self, 0, sizeof(self));
+	self = (struct self){ .phase = SELF_NEW };
 	door_gives(block_at(1), 100);
 	assert_int_equal(self.phase, SELF_READY);
 	assert_int_equal(self.tid, os_gettid());
@@ -183,7 +183,7 @@ static void errno_is_the_hosts_when_a_thread_is_met(void **state)
 {
 	(void)state;
 	threads_release(self.slot);
-	memset(&self, 0, sizeof(self));
+	self = (struct self){ .phase = SELF_NEW };
 	clock_fails = true;
 	errno = ENOENT;
 	door_gives(block_at(1), 100);

@@ -123,7 +123,7 @@ static void readers_get_whole_answers_while_modules_change(void **state)
 		skip();
 	make_file(path, library, n);
 	permanent[0] = (uintptr_t)run;
-	permanent[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "qsort");
+	permanent[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
 	permanent[2] = (uintptr_t)dlsym(RTLD_DEFAULT, "_cmocka_run_group_tests");
 	crowd_run(READERS + 1, run);
 	unlink(path);

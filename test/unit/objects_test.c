@@ -213,6 +213,17 @@ static void of_very_many_headers_the_first_are_read(void **state)
 	assert_int_equal(o.hi, at + sizeof(made));
 	/* Of another encoding, the table may be anywhere in its segment. */
 	assert_int_equal(o.lo, at);
+	/* Of the usual one it is where the header says, before or behind it. */
+	memcpy(made.frames, "\1\x1b\3\x3b\xf0\xff\xff\xff", 8);
+	assert_true(objects_read(at, &o));
+	assert_int_equal(o.lo, (uintptr_t)made.frames + 4 - 16);
+	memcpy(made.frames + 4, "\x10\0\0\0", 4);
+	assert_true(objects_read(at, &o));
+	assert_int_equal(o.lo, (uintptr_t)made.frames);
+	/* But not before the segment. */
+	memcpy(made.frames + 4, "\0\0\0\x80", 4);
+	assert_true(objects_read(at, &o));
+	assert_int_equal(o.lo, at);
 	made.ph[39] = made.ph[31];
 	made.ph[31].p_type = PT_NULL;
 	assert_true(objects_read(at, &o));
@@ -280,6 +291,20 @@ static void the_same_object_elsewhere_has_the_same_copy(void **state)
 	/* A build id that lies about its tables. */
 	assert_true(objects_copy_tables(&longer, &second));
 	assert_ptr_not_equal(first.hdr, second.hdr);
+}
+
+/* Nothing says that they are the same. */
+static void objects_without_a_build_id_have_copies_of_their_own(void **state)
+{
+	char bytes[2][500] = { "first", "second" };
+	struct object one = made_object(bytes[0], 500, 0), two = made_object(bytes[1], 500, 0);
+	struct cfi_object first, second;
+
+	(void)state;
+	assert_true(objects_copy_tables(&one, &first));
+	assert_true(objects_copy_tables(&two, &second));
+	assert_memory_equal(first.lo, "first", 6);
+	assert_memory_equal(second.lo, "second", 7);
 }
 
 static void what_cannot_be_read_has_no_copy(void **state)
@@ -351,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_copy_has_the_same_bytes_elsewhere),
 		cmocka_unit_test(an_object_without_tables_has_no_copy),
 		cmocka_unit_test(the_same_object_elsewhere_has_the_same_copy),
+		cmocka_unit_test(objects_without_a_build_id_have_copies_of_their_own),
 		cmocka_unit_test(what_cannot_be_read_has_no_copy),
 		cmocka_unit_test(without_memory_there_is_no_copy),
 		cmocka_unit_test(all_copies_together_stay_within_their_budget),

@@ -237,7 +237,9 @@ static void what_was_given_up_is_said(void **state)
 static void without_samples_a_profile_is_whole_all_the_same(void **state)
 {
 	(void)state;
+	/* One that has counted nothing, and one nothing that is told. */
 	add_heap(0, 0, 0, 0)->value[HEAP_ALLOC_RAW] = 0;
+	add_heap(0, 0, 0, 0)->value[HEAP_ALLOC_RAW] = 1;
 	get("/debug/pprof/heap", "heap");
 	assert_int_equal(profile->n_sample, 0);
 	assert_types(heap_types, 4);
@@ -279,6 +281,7 @@ static void profile_is_the_cpu_time_of_its_window(void **state)
 	add_cpu(50);
 	add_heap(5, 500, 0, 0);
 	made.on_refresh = live_on;
+	made.quiet_refreshes = 1;       /* at the beginning of the window */
 	get("/debug/pprof/profile?seconds=1", "profile");
 	assert_types(types, 2);
 	/* Not the second one: it has used nothing. */
@@ -311,6 +314,7 @@ static void a_delta_of_heap_is_what_happened_in_it(void **state)
 	add_cpu(1);
 	add_heap(5, 500, 0, 0);
 	made.on_refresh = live_on;
+	made.quiet_refreshes = 1;
 	get("/debug/pprof/heap?seconds=1", "heap-delta");
 	assert_int_equal(profile->n_sample, 1);
 	assert_values(0, 1, 64, -2, -236);

@@ -174,6 +174,18 @@ static void many_sites_are_all_found(void **state)
 	assert_int_equal(samples.count, 32);
 }
 
+/* What is put together into a hash is shifted by so much: these are equal. */
+static void keys_with_the_same_hash_are_different_all_the_same(void **state)
+{
+	(void)state;
+	add(1u << 17, 0, 0, 1);
+	add(0, 0, 1, 2);
+	collect(SAMPLES_BY_THREAD);
+	assert_int_equal(samples.count, 2);
+	assert_sample(0, 1u << 17, 0, 0, 1);
+	assert_sample(1, 0, 0, 1, 2);
+}
+
 static void every_key_of_many_is_a_sample_of_its_own(void **state)
 {
 	(void)state;
@@ -214,6 +226,7 @@ int main(void)
 		TEST(counters_may_have_gone_down_together),
 		TEST(without_rows_there_are_no_samples),
 		TEST(many_sites_are_all_found),
+		TEST(keys_with_the_same_hash_are_different_all_the_same),
 		TEST(every_key_of_many_is_a_sample_of_its_own),
 		TEST(without_memory_there_are_none),
 	};

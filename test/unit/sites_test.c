@@ -67,6 +67,19 @@ static void each_part_of_a_key_tells_sites_apart(void **state)
 	}
 }
 
+/* The hash is of stack and size plus a multiple of thread and labels: these two are equal. */
+static void keys_with_the_same_hash_are_different_all_the_same(void **state)
+{
+	uint64_t low = 5 | UINT64_C(48) << 32, other = low - UINT64_C(0x9e3779b97f4a7c15);
+	struct site_key first = { 5, 48, 0, 0 };
+	struct site_key second = { (uint32_t)other, (uint32_t)(other >> 32), 1, 0 };
+	uint32_t row = sites_row(&sites, &first);
+
+	(void)state;
+	assert_int_not_equal(sites_row(&sites, &second), row);
+	assert_int_equal(sites_row(&sites, &first), row);
+}
+
 static void counters_add_up_each_by_itself(void **state)
 {
 	struct site_key key = { 1, 0, 0, 0 }, other = { 2, 0, 0, 0 };
@@ -210,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_part_of_a_key_tells_sites_apart),
+		TEST(keys_with_the_same_hash_are_different_all_the_same),
 		TEST(counters_add_up_each_by_itself),
 		TEST(a_new_row_counts_nothing_yet),
 		TEST(rows_are_numbered_from_1_to_the_end),

@@ -124,6 +124,22 @@ static void callers_in_common_are_stored_once(void **state)
 	assert_int_equal(stacks_nodes(&stacks), 6);
 }
 
+/* A node's hash is of its frame plus a multiple of its caller: these two are equal. */
+static void stacks_with_the_same_hash_are_different_all_the_same(void **state)
+{
+	uint32_t first = stacks_child(&stacks, 0, 1), second = stacks_child(&stacks, 0, 2);
+	frame_t other = 0x1000 + ((frame_t)first - second) * UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t a = stacks_child(&stacks, first, 0x1000);
+	uint32_t b = stacks_child(&stacks, second, other);
+
+	(void)state;
+	assert_int_not_equal(a, b);
+	assert_frames(a, (const frame_t[]){ 0x1000, 1 }, 2);
+	assert_frames(b, (const frame_t[]){ other, 2 }, 2);
+	assert_int_equal(stacks_child(&stacks, first, 0x1000), a);
+	assert_int_equal(stacks_child(&stacks, second, other), b);
+}
+
 static void the_deepest_stack_fits(void **state)
 {
 	static frame_t frame[STACK_DEPTH_MAX], got[STACK_DEPTH_MAX + 1];
@@ -239,6 +255,7 @@ int main(void)
 		TEST(frames_come_back_leaf_first),
 		TEST(of_a_deep_stack_come_as_many_frames_as_there_is_room_for),
 		TEST(callers_in_common_are_stored_once),
+		TEST(stacks_with_the_same_hash_are_different_all_the_same),
 		TEST(the_deepest_stack_fits),
 		TEST(a_full_table_says_so_and_loses_nothing),
 		TEST(the_index_holds_most_of_the_stacks_that_the_nodes_could),
