@@ -1,6 +1,7 @@
 /* The pthread_create door: the new thread starts here, gets its slot and its timer, and goes on to
  * what the host wanted.  Its end is seen however it ends: return, pthread_exit or cancellation. */
 #include <pthread.h>
+#include <signal.h>
 
 #include "preload/export.h"
 #include "preload/real.h"
@@ -22,6 +23,15 @@ static void end_thread(void *unused)
 	threads_leave();
 }
 
+/* The mask is that of the creator. */
+static void hold_if_blocked(void)
+{
+	sigset_t mask;
+
+	if (real.pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 && sigismember(&mask, SIGPROF) == 1)
+		cpu_ctl_hold();
+}
+
 /* Compiled as plain C, pthread_cleanup_push needs no unwinder of ours. */
 static void *run_thread(void *arg)
 {
@@ -35,6 +45,7 @@ static void *run_thread(void *arg)
 	else
 		slot->stack_lo = slot->stack_hi - slot->stack_bytes / 4;
 	threads_enter(slot);
+	hold_if_blocked();
 	cpu_ctl_arm(slot);
 	pthread_cleanup_push(end_thread, NULL);
 	result = start(start_arg);

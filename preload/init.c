@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -166,6 +167,18 @@ static bool start_desk(void)
 	return err == 0;
 }
 
+/* Last: until here nothing could take a tick. */
+static void start_ticking(void)
+{
+	sigset_t mask;
+
+	if (self.slot == NULL)
+		return;
+	if (real.pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 && sigismember(&mask, SIGPROF) == 1)
+		cpu_ctl_hold();
+	cpu_ctl_arm(self.slot);
+}
+
 __attribute__((constructor)) static void init(void)
 {
 	int host_errno = errno;
@@ -178,8 +191,7 @@ __attribute__((constructor)) static void init(void)
 		start_heap();
 		has_desk = start_desk();
 		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk);
-		if (self.slot != NULL)
-			cpu_ctl_arm(self.slot);
+		start_ticking();
 	}
 	errno = host_errno;
 }

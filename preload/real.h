@@ -41,6 +41,8 @@ typedef void *(*real_start)(void *);
 	  (sig, act, old))                                                                         \
 	X(int, __sigaction, (int sig, const struct sigaction *act, struct sigaction *old),         \
 	  (sig, act, old))                                                                         \
+	X(int, sigprocmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))        \
+	X(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))    \
 	X(real_handler, signal, (int sig, real_handler handler), (sig, handler))                   \
 	X(real_handler, bsd_signal, (int sig, real_handler handler), (sig, handler))               \
 	X(real_handler, ssignal, (int sig, real_handler handler), (sig, handler))                  \

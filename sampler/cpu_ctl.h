@@ -19,6 +19,12 @@ unsigned cpu_ctl_hz(void);
 void cpu_ctl_arm(struct thread_slot *slot);
 void cpu_ctl_disarm(struct thread_slot *slot);
 
+/* The calling thread is about to block SIGPROF, or has let it in again.  A tick that cannot be
+ * delivered would wait where sigwait, signalfd and sigpending see it: while the signal is blocked
+ * the timer stands still.  A mask that changes by another road (siglongjmp) is seen by the scan. */
+void cpu_ctl_hold(void);
+void cpu_ctl_release(void);
+
 /* A fork child: a timer for the only thread.  Its first expiry comes after first_ns of CPU. */
 void cpu_ctl_after_fork(uint64_t first_ns);
 

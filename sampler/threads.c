@@ -87,6 +87,7 @@ struct thread_slot *threads_claim(void)
 		if (s != NULL) {
 			s->tid = 0;
 			s->timer = 0;
+			s->held = false;
 			s->scanned = false;
 			s->stack_lo = s->stack_hi = 0;
 			s->start = NULL;

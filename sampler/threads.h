@@ -37,6 +37,7 @@ struct thread_slot {
 	_Atomic uint32_t claimed;
 	_Atomic int32_t  tid;           /* 0: the thread has not started yet */
 	_Atomic int32_t  timer;         /* CPU timer's id + 1; 0: none, < 0: being made */
+	_Atomic bool     held;          /* SIGPROF is blocked: the timer stands still */
 	bool             scanned;       /* claimed by the scan, not by the thread or its door */
 	uintptr_t        stack_lo, stack_hi;    /* bounds of its stack (unwind.h), 0 unknown */
 	size_t           stack_bytes;   /* its size, for the pthread_create door */

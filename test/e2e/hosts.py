@@ -182,6 +182,12 @@ class Desk:
             return answer
 
 
+def default_signals():
+    """A shell that started us in the background has its children ignore these."""
+    for signo in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(signo, signal.SIG_DFL)
+
+
 class Host:
     """A program, started.  Its output goes to files, so nothing blocks on us."""
 
@@ -194,7 +200,8 @@ class Host:
         e = environment(shim=shim, before=before, after=after, env=env, **options)
         self.process = subprocess.Popen(
             self.argv, env=e, cwd=cwd or self.dir, start_new_session=True,
-            stdin=subprocess.PIPE if stdin is None else stdin, stdout=self.out, stderr=self.err)
+            stdin=subprocess.PIPE if stdin is None else stdin, stdout=self.out, stderr=self.err,
+            preexec_fn=default_signals)
         self.pid = self.process.pid
         self._desk = None
         if shim and wait:

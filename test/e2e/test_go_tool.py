@@ -91,10 +91,8 @@ def test_text_form_gives_the_same_totals(go, host, tmp_path):
                                                             rel=0.01)
 
 
-@pytest.mark.parametrize('how', ['remote', 'force', 'demangle=full', 'none'])
+@pytest.mark.parametrize('how', ['remote', 'demangle=full', 'none'])
 def test_symbolize_modes(go, host, tmp_path, how):
-    if how == 'force':
-        pytest.skip('it asks for local files on purpose, and says what it misses')
     p = pprof(go, tmp_path, '-top', '-symbolize=' + how, host.desk.url('/debug/pprof/heap'))
     assert re.search(r'\sdeep_malloc$', p.stdout, re.M)
 

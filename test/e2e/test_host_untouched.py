@@ -17,8 +17,6 @@ ROUNDS = {
     'everything': {'HEAP_RATE': 1, 'CPU_HZ': 1000},
     'off': {'HEAP_RATE': 0, 'CPU_HZ': 0, 'ADDR': 'off'},
 }
-# Known limits, each in README: a test that begins to pass must leave this list.
-NOTICED = {'waits_for_signals': 'ticks of a thread that blocks SIGPROF wait there'}
 
 
 def test_there_are_hosts():
@@ -27,9 +25,7 @@ def test_there_are_hosts():
 
 @pytest.mark.parametrize('round', ROUNDS)
 @pytest.mark.parametrize('name', [os.path.splitext(f)[0] for f in HOST_SOURCES])
-def test_host(request, name, round):
-    if name in NOTICED and round != 'off':
-        request.applymarker(pytest.mark.xfail(reason=NOTICED[name], strict=True))
+def test_host(name, round):
     argv = [name] + ARGUMENTS.get(name, [])
     plain = run(argv, shim=False)
     assert run(argv, **ROUNDS[round]) == plain

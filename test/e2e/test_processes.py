@@ -183,6 +183,18 @@ def test_signals_end_it_as_ever(start, signo):
     assert h.wait() == -signo
 
 
+@pytest.mark.parametrize('how', ['unblock', 'jump'])
+def test_sampled_again_when_sigprof_is_let_in(start, how):
+    """Its timer stands still while the signal is blocked; the other way back only a scan can see."""
+    h = start(['mask_comes_back', how])
+    h.wait_for_output('ready')
+
+    def is_seen():
+        p = h.profile('profile?seconds=1')
+        return any('spin_after' in s.frames for s in p.samples)
+    eventually('spin_after in a profile', is_seen, 15)
+
+
 def test_stop_and_continue(start):
     h = start(['spin_split', 0])
     os.kill(h.pid, signal.SIGSTOP)

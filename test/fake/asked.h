@@ -1,5 +1,5 @@
-/* test/fake/asked.h -- one request, and what the routes answer to it, without a connection or a job: so
- * nobody waits, and the made ground's on_refresh is what happens in a window. */
+/* test/fake/asked.h -- one request, and what the routes answer to it, without a connection or a
+ * job: so nobody waits, and the made ground's on_refresh is what happens in a window. */
 #ifndef TEST_FAKE_ASKED_H
 #define TEST_FAKE_ASKED_H
 
@@ -52,7 +52,8 @@ static inline int ask_with(const char *method, const char *target, const char *t
 	int n;
 
 	asked_forget();
-	n = snprintf(asked.head, sizeof(asked.head), "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s\r\n",
+	n = snprintf(asked.head, sizeof(asked.head),
+		     "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s\r\n",
 		     method, target, type != NULL ? "Content-Type: " : "", type != NULL ? type : "",
 		     type != NULL ? "\r\n" : "");
 	assert_int_equal(request_parse(asked.head, (size_t)n, &x->request), n);

@@ -1,5 +1,5 @@
-/* test/fake/child.h -- a part of a test in a process of its own: what it closes, changes or breaks is gone
- * with it.  cmocka's asserts belong to the parent: the child says CHILD_DEMAND. */
+/* test/fake/child.h -- a part of a test in a process of its own: what it closes, changes or breaks
+ * is gone with it.  cmocka's asserts belong to the parent: the child says CHILD_DEMAND. */
 #ifndef TEST_FAKE_CHILD_H
 #define TEST_FAKE_CHILD_H
 
@@ -29,7 +29,8 @@ static inline const char *child_run(void (*f)(void))
 	pid_t pid;
 
 	if (child_wrong == NULL)
-		child_wrong = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		child_wrong = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				   -1, 0);
 	if (child_wrong == MAP_FAILED)
 		abort();
 	child_wrong[0] = '\0';

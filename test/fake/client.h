@@ -1,5 +1,6 @@
-/* test/fake/client.h -- a client on the other end of a connection of the desk's, and the part of the desk's
- * loop that serves this one connection.  The clock is the test's: time passes when it says so. */
+/* test/fake/client.h -- a client on the other end of a connection of the desk's, and the part of
+ * the desk's loop that serves this one connection.  The clock is the test's: time passes when it
+ * says so. */
 #ifndef TEST_FAKE_CLIENT_H
 #define TEST_FAKE_CLIENT_H
 

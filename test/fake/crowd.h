@@ -1,5 +1,6 @@
-/* test/fake/crowd.h -- many threads that start at once.  cmocka's asserts belong to the main thread: what
- * a thread finds wrong, it says with CROWD_DEMAND, and crowd_check says it again where it counts. */
+/* test/fake/crowd.h -- many threads that start at once.  cmocka's asserts belong to the main
+ * thread: what a thread finds wrong, it says with CROWD_DEMAND, and crowd_check says it again where
+ * it counts. */
 #ifndef TEST_FAKE_CROWD_H
 #define TEST_FAKE_CROWD_H
 

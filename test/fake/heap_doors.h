@@ -1,5 +1,5 @@
-/* test/fake/heap_doors.h -- what the doors of malloc do, for blocks that are only numbers; and what the
- * heap profile counts. */
+/* test/fake/heap_doors.h -- what the doors of malloc do, for blocks that are only numbers; and what
+ * the heap profile counts. */
 #ifndef TEST_FAKE_HEAP_DOORS_H
 #define TEST_FAKE_HEAP_DOORS_H
 

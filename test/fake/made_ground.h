@@ -1,5 +1,5 @@
-/* test/fake/made_ground.h -- a ground made to order: rows, stacks, modules, drops and rates that a test
- * writes down, behind the table of functions that the desk sees. */
+/* test/fake/made_ground.h -- a ground made to order: rows, stacks, modules, drops and rates that a
+ * test writes down, behind the table of functions that the desk sees. */
 #ifndef TEST_FAKE_MADE_GROUND_H
 #define TEST_FAKE_MADE_GROUND_H
 
@@ -114,7 +114,8 @@ static inline const struct module *made_module_at(uint32_t i) { return &made.mod
 static inline const struct module *made_find_module(frame_t frame)
 {
 	for (uint32_t i = 0; i < made.modules; i++)
-		if (frame_pc(frame) >= made.module[i].start && frame_pc(frame) < made.module[i].limit)
+		if (frame_pc(frame) >= made.module[i].start &&
+		    frame_pc(frame) < made.module[i].limit)
 			return &made.module[i];
 	return NULL;
 }

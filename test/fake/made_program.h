@@ -1,5 +1,5 @@
-/* test/fake/made_program.h -- a program and a library in the made ground: small ELF files of their own, with
- * functions of 16 bytes whose names are known. */
+/* test/fake/made_program.h -- a program and a library in the made ground: small ELF files of their
+ * own, with functions of 16 bytes whose names are known. */
 #ifndef TEST_FAKE_MADE_PROGRAM_H
 #define TEST_FAKE_MADE_PROGRAM_H
 
@@ -20,7 +20,8 @@ enum { LIBRARY_MALLOC, LIBRARY_NEW, LIBRARY_CALLOC, LIBRARY_STRDUP };
 static const char *const program_names[] = { "main", "work", "_ZN2ns3BoxILi3EE3addEi" };
 static const char *const library_names[] = { "malloc", "_Znwm", "calloc", "strdup" };
 
-static char program_path[] = "/tmp/made_program.XXXXXX", library_path[] = "/tmp/made_library.XXXXXX";
+static char program_path[] = "/tmp/made_program.XXXXXX";
+static char library_path[] = "/tmp/made_library.XXXXXX";
 
 /* Inside function i. */
 static inline frame_t program_frame(unsigned i) { return PROGRAM_START + 16 * i + 5; }
@@ -53,8 +54,9 @@ static inline void make_program(void)
 				     PROGRAM_START);
 	made.module[1].main = true;
 	made.module[2] = (struct module){
-		.start = GONE_START, .limit = GONE_START + 4096, .offset = 0x2000, .born = 1, .died = 3,
-		.build_id_len = 3, .build_id = { 0x0a, 0xbc, 0xff }, .path = "/gone/libgone.so.1",
+		.start = GONE_START, .limit = GONE_START + 4096, .offset = 0x2000,
+		.born = 1, .died = 3, .build_id_len = 3, .build_id = { 0x0a, 0xbc, 0xff },
+		.path = "/gone/libgone.so.1",
 	};
 	made.modules = 3;
 	made.rates = (struct ground_rates){ .cpu_hz = 100, .heap_rate = 512 << 10 };

@@ -1,5 +1,5 @@
-/* test/fake/mapped_file.h -- shared objects as a loader maps them, without the loader: at an address of
- * the test's own choice, and gone when it says so. */
+/* test/fake/mapped_file.h -- shared objects as a loader maps them, without the loader: at an
+ * address of the test's own choice, and gone when it says so. */
 #ifndef TEST_FAKE_MAPPED_FILE_H
 #define TEST_FAKE_MAPPED_FILE_H
 
@@ -24,7 +24,8 @@ static inline char *free_addresses(void)
 	static char *at;
 
 	if (at == NULL)
-		at = mmap(NULL, 1u << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		at = mmap(NULL, 1u << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0);
 	if (at == MAP_FAILED)
 		abort();
 	return at;

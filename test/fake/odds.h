@@ -17,9 +17,9 @@ static inline double odds_log(void)
 	return log(2) + ODDS_DIGITS * log(10);
 }
 
-/* Bernstein's inequality: a sum of independent terms with mean 0, |term| <= largest and this variance
- * in all, is farther from 0 than t with probability <= 2 exp(-t^2 / 2 / (variance + largest t / 3)).
- * This is the t for our odds. */
+/* Bernstein's inequality: a sum of independent terms with mean 0, |term| <= largest and this
+ * variance in all, is farther from 0 than t with probability <= 2 exp(-t^2 / 2 / (variance +
+ * largest t / 3)). This is the t for our odds. */
 static inline double odds_of_sum(double variance, double largest)
 {
 	double third = largest * odds_log() / 3;
@@ -27,8 +27,8 @@ static inline double odds_of_sum(double variance, double largest)
 	return third + sqrt(third * third + 2 * variance * odds_log());
 }
 
-/* Dvoretzky, Kiefer, Wolfowitz, with Massart's constant: the greatest distance of the distribution of
- * n draws from the true one is over e with probability <= 2 exp(-2 n e^2).  This is the e. */
+/* Dvoretzky, Kiefer, Wolfowitz, with Massart's constant: the greatest distance of the distribution
+ * of n draws from the true one is over e with probability <= 2 exp(-2 n e^2).  This is the e. */
 static inline double odds_of_distribution(double n)
 {
 	return sqrt(odds_log() / (2 * n));

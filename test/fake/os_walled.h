@@ -1,6 +1,6 @@
-/* test/fake/os_walled.h -- stands in for the memory of sampler/os.c: each mapping ends at a page that
- * nobody may touch, is counted, and is refused when a test says so.  For tests of modules that need
- * nothing else of os.c: the linker takes the archive's whole file or none of it. */
+/* test/fake/os_walled.h -- stands in for the memory of sampler/os.c: each mapping ends at a page
+ * that nobody may touch, is counted, and is refused when a test says so.  For tests of modules that
+ * need nothing else of os.c: the linker takes the archive's whole file or none of it. */
 #ifndef TEST_FAKE_OS_WALLED_H
 #define TEST_FAKE_OS_WALLED_H
 

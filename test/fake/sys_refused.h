@@ -10,7 +10,7 @@
 
 static struct {
 	long             nr;            /* this call ... */
-	_Atomic unsigned from;          /* ... the so-manieth of it and all later ones; 0: none ... */
+	_Atomic unsigned from;          /* ... from this one of its kind on (0: none) ... */
 	long             error;         /* ... is answered so */
 	_Atomic unsigned seen;
 	void (*meanwhile)(void);        /* not NULL: it is not refused, but this comes before */
@@ -35,13 +35,24 @@ static inline void sys_interrupt(long nr, unsigned n, void (*meanwhile)(void))
 	sys_refused.from = n;
 }
 
-long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
+/* Nothing may come between the registers and the call: a sanitizer would put its own there. */
+static inline __attribute__((always_inline)) long sys_refused_call(long nr, long a, long b, long c,
+								    long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	register long r9 __asm__("r9") = f;
 	long result;
 
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
+{
 	if (nr == sys_refused.nr) {
 		unsigned n = atomic_fetch_add(&sys_refused.seen, 1) + 1;
 
@@ -51,11 +62,7 @@ long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 			 n >= sys_refused.from)
 			return sys_refused.error;
 	}
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
+	return sys_refused_call(nr, a, b, c, d, e, f);
 }
 
 #endif

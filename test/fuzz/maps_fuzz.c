@@ -1,5 +1,5 @@
-/* Any bytes as lines of /proc/PID/maps, read one after the other as a scan does, with the rules written
- * down again in the simplest way. */
+/* Any bytes as lines of /proc/PID/maps, read one after the other as a scan does, with the rules
+ * written down again in the simplest way. */
 #include <stdint.h>
 #include <stdio.h>
 
@@ -48,7 +48,8 @@ static bool is_line(const char *at, const char *end, struct maps_line *out)
 {
 	uint64_t start, limit, major, minor;
 
-	if (!number(&at, end, 16, &start) || !byte(&at, end, '-') || !number(&at, end, 16, &limit) ||
+	if (!number(&at, end, 16, &start) || !byte(&at, end, '-') ||
+	    !number(&at, end, 16, &limit) ||
 	    !byte(&at, end, ' ') || !flag(&at, end, 'r', &out->readable) ||
 	    !flag(&at, end, 'w', &out->writable) || !flag(&at, end, 'x', &out->executable) ||
 	    at == end)

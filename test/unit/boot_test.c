@@ -1,4 +1,5 @@
-/* The library's core, which tests are linked with, has none of the doors' files: this one is in here. */
+/* The library's core, which tests are linked with, has none of the doors' files: this one is in
+ * here. */
 #include "preload/boot.c"
 
 #include <setjmp.h>

@@ -94,7 +94,8 @@ static const struct {
 	{ "PORT_TRIES", AT(port_tries), 100,
 	  { { "1", 1 }, { "10000", 10000 } }, { "0", "10001", "", "many" } },
 	{ "CPU_HZ", AT(cpu_hz), 100,
-	  { { "0", 0 }, { "1", 1 }, { "1000", 1000 } }, { "1001", "fast", "-5", "", "1k", "99.5" } },
+	  { { "0", 0 }, { "1", 1 }, { "1000", 1000 } },
+	  { "1001", "fast", "-5", "", "1k", "99.5" } },
 	{ "HEAP_RATE", AT(heap_rate), 512 << 10,
 	  { { "0", 0 }, { "1", 1 }, { "4096", 4096 }, { "512k", 512 << 10 }, { "2MiB", 2 << 20 },
 	    { "1g", 1 << 30 }, { "1024g", UINT64_C(1) << 40 } },
@@ -232,7 +233,8 @@ static void an_unknown_name_gets_a_line_with_the_nearest(void **state)
 
 		read_one(cases[i].name, "1");
 		assert_memory_equal(&config, &defaults, sizeof(config));
-		snprintf(nearest, sizeof(nearest), "the nearest is " P "%s; ignored", cases[i].nearest);
+		snprintf(nearest, sizeof(nearest), "the nearest is " P "%s; ignored",
+			 cases[i].nearest);
 		if (lines != 1 || strstr(said, nearest) == NULL ||
 		    strstr(said, ": no such option; ") == NULL)
 			fail_msg("%s: %s", cases[i].name, said);
@@ -242,8 +244,9 @@ static void an_unknown_name_gets_a_line_with_the_nearest(void **state)
 /* Variables of others, and none at all. */
 static void what_is_not_ours_is_left_alone(void **state)
 {
-	static const char *const others[] = { "PATH=/bin", "PPROFSHIM=1", "pprofshim_PORT=1", "XPPROFSHIM_PORT=1",
-				  "PPROFSHIM_PORT", "PPROFSHIM_", "", "=", NULL };
+	static const char *const others[] = { "PATH=/bin", "PPROFSHIM=1", "pprofshim_PORT=1",
+					      "XPPROFSHIM_PORT=1", "PPROFSHIM_PORT", "PPROFSHIM_",
+					      "", "=", NULL };
 
 	(void)state;
 	memcpy(environment, others, sizeof(others));
@@ -263,8 +266,8 @@ static void a_variable_is_not_known_by_its_beginning(void **state)
 
 static void each_variable_counts_by_itself(void **state)
 {
-	static const char *const many[] = { P "PORT=7", P "CPU_HZ=bad", "HOME=/", P "DEPTH=9", P "ONLY=x*",
-				P "NOPE=1", P "DEPTH=10", NULL };
+	static const char *const many[] = { P "PORT=7", P "CPU_HZ=bad", "HOME=/", P "DEPTH=9",
+					    P "ONLY=x*", P "NOPE=1", P "DEPTH=10", NULL };
 
 	(void)state;
 	memcpy(environment, many, sizeof(many));
@@ -300,18 +303,22 @@ static void globs_match_whole_names(void **state)
 	static const struct { const char *globs, *text; bool matches; } cases[] = {
 		{ "", "", false }, { "", "a", false }, { "a", "a", true }, { "a", "b", false },
 		{ "a", "", false }, { "a", "ab", false }, { "ab", "a", false }, { "*", "", true },
-		{ "*", "anything", true }, { "**", "a", true }, { "?", "a", true }, { "?", "", false },
-		{ "?", "ab", false }, { "??", "ab", true }, { "a*", "a", true }, { "a*", "abc", true },
+		{ "*", "anything", true }, { "**", "a", true }, { "?", "a", true },
+		{ "?", "", false }, { "?", "ab", false }, { "??", "ab", true },
+		{ "a*", "a", true }, { "a*", "abc", true },
 		{ "a*", "ba", false }, { "*c", "abc", true }, { "*c", "abcd", false },
 		{ "a*c", "ac", true }, { "a*c", "abbc", true }, { "a*c", "abcb", false },
 		{ "a*b*c", "aXbYc", true }, { "a*b*c", "acb", false }, { "*ab*", "xxaabyy", true },
 		{ "*aab", "aaaab", true }, { "a?c", "abc", true }, { "a?c", "ac", false },
-		{ "*?", "", false }, { "*?", "a", true }, { "x,a", "a", true }, { "x,a", "x", true },
-		{ "x,a", "x,a", false }, { "x,,a", "a", true }, { ",", "", true }, { "a,", "", false },
+		{ "*?", "", false }, { "*?", "a", true }, { "x,a", "a", true },
+		{ "x,a", "x", true }, { "x,a", "x,a", false }, { "x,,a", "a", true },
+		{ ",", "", true }, { "a,", "", false },
 		{ "x,*", "a", true }, { "x*,y*", "yes", true }, { "x*,y*", "no", false },
 		{ " a", "a", false }, { "A", "a", false }, { "[ab]", "a", false },
-		{ "[ab]", "[ab]", true }, { "\\*", "*", false }, { "*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaa"
-		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
+		{ "[ab]", "[ab]", true }, { "\\*", "*", false },
+		{ "*a*a*a*a*a*a*a*a*b",
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		  false },
 	};
 
 	(void)state;
@@ -323,8 +330,9 @@ static void globs_match_whole_names(void **state)
 static void programs_are_chosen_by_only_and_skip(void **state)
 {
 	static const struct { const char *only, *skip, *program; bool wanted; } cases[] = {
-		{ "", "", "nginx", true }, { "nginx", "", "nginx", true }, { "nginx", "", "bash", false },
-		{ "", "bash", "bash", false }, { "", "bash", "nginx", true },
+		{ "", "", "nginx", true }, { "nginx", "", "nginx", true },
+		{ "nginx", "", "bash", false }, { "", "bash", "bash", false },
+		{ "", "bash", "nginx", true },
 		{ "*", "bash,sh", "sh", false }, { "nginx", "nginx", "nginx", false },
 		{ "n*", "*x", "node", true }, { "", "*", "nginx", false },
 	};

@@ -8,9 +8,13 @@
 
 #include "fake/client.h"
 
-#define CMDLINE "GET /debug/pprof/cmdline HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define CONFIG  "GET /debug/pprof/config HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define POST    "POST /debug/pprof/config HTTP/1.1\r\nHost: localhost\r\n"
+/* All but the empty line. */
+#define REQUEST(method, name) method " /debug/pprof/" name " HTTP/1.1\r\nHost: localhost\r\n"
+
+#define CMDLINE REQUEST("GET", "cmdline") "\r\n"
+#define CONFIG  REQUEST("GET", "config") "\r\n"
+#define POST    REQUEST("POST", "config")
+#define CLOSE   "Connection: close\r\n"
 
 static struct client_answer answer;
 
@@ -69,9 +73,10 @@ static void a_request_is_answered_and_the_connection_stays(void **state)
 static void requests_that_come_together_are_answered_in_order(void **state)
 {
 	(void)state;
-	assert_true(client_ask(CMDLINE CONFIG "\r\n" CMDLINE POST "Content-Length: 8\r\n\r\ncpu_hz=7"
-			       CONFIG POST "Transfer-Encoding: chunked\r\n\r\n"
-			       "4\r\nheap\r\n7\r\n_rate=1\r\n0\r\n\r\n" CONFIG));
+	assert_true(client_ask(CMDLINE CONFIG "\r\n" CMDLINE
+			       POST "Content-Length: 8\r\n\r\ncpu_hz=7" CONFIG
+			       POST "Transfer-Encoding: chunked\r\n\r\n"
+				    "4\r\nheap\r\n7\r\n_rate=1\r\n0\r\n\r\n" CONFIG));
 	assert_answer(200, NULL);
 	assert_rates(100, 524288);
 	assert_answer(200, NULL);
@@ -131,8 +136,8 @@ static void a_body_may_come_in_any_pieces(void **state)
 static void a_large_body_is_taken_whole(void **state)
 {
 	static char request[CONN_BODY_MAX + 256];
-	size_t at = (size_t)sprintf(request, "POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n"
-				    "Content-Length: %u\r\n\r\n", CONN_BODY_MAX);
+	size_t at = (size_t)sprintf(request, REQUEST("POST", "symbol") "Content-Length: %u\r\n\r\n",
+				    CONN_BODY_MAX);
 
 	(void)state;
 	/* As many numbers that mean nothing, and one at the end that does. */
@@ -158,10 +163,9 @@ static void a_client_that_waits_is_told_to_go_on(void **state)
 static void the_connection_ends_when_the_request_says_so(void **state)
 {
 	static const struct { const char *request; bool stays; const char *field; } cases[] = {
-		{ "GET /debug/pprof/config HTTP/1.1\r\nHost: x\r\nHost: localhost\r\n\r\n", false, NULL },
+		{ REQUEST("GET", "config") "Host: x\r\n\r\n", false, NULL },
 		{ CONFIG, true, NULL },
-		{ "GET /debug/pprof/config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-		  false, "Connection: close" },
+		{ REQUEST("GET", "config") CLOSE "\r\n", false, "Connection: close" },
 		{ "GET /debug/pprof/config HTTP/1.0\r\n\r\n", false, NULL },
 		{ "GET /debug/pprof/config HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true,
 		  "Connection: keep-alive" },
@@ -186,8 +190,8 @@ static void the_connection_ends_when_the_request_says_so(void **state)
 static void behind_the_last_request_nothing_is_read(void **state)
 {
 	(void)state;
-	assert_false(client_ask("GET /debug/pprof/config HTTP/1.1\r\nHost: localhost\r\n"
-				"Connection: close\r\n\r\n" POST "Content-Length: 8\r\n\r\ncpu_hz=7"));
+	assert_false(client_ask(REQUEST("GET", "config") CLOSE "\r\n"
+				POST "Content-Length: 8\r\n\r\ncpu_hz=7"));
 	assert_rates(100, 524288);
 	assert_true(nothing_more_came());
 	assert_int_equal(made.rates.cpu_hz, 100);
@@ -220,7 +224,7 @@ static void a_head_has_the_length_and_no_body(void **state)
 	char length[20] = "";
 
 	(void)state;
-	assert_true(client_ask("HEAD /debug/pprof/config HTTP/1.1\r\nHost: localhost\r\n\r\n" CONFIG));
+	assert_true(client_ask(REQUEST("HEAD", "config") "\r\n" CONFIG));
 	assert_true(next_answer(&answer, true));
 	assert_int_equal(answer.status, 200);
 	assert_non_null(strstr(answer.head, "Content-Length: "));
@@ -228,8 +232,7 @@ static void a_head_has_the_length_and_no_body(void **state)
 	assert_rates(100, 524288);
 	assert_non_null(strstr(answer.head, length));
 	/* Where nobody made the body, nobody knows its length. */
-	assert_true(client_ask("HEAD /debug/pprof/profile?seconds=30 HTTP/1.1\r\nHost: localhost\r\n\r\n"
-			       CONFIG));
+	assert_true(client_ask(REQUEST("HEAD", "profile?seconds=30") "\r\n" CONFIG));
 	assert_true(next_answer(&answer, true));
 	assert_null(strstr(answer.head, "Content-Length:"));
 	assert_true(has_field(&answer, "Transfer-Encoding: chunked"));
@@ -241,8 +244,8 @@ static void an_answer_that_is_read_slowly_comes_whole(void **state)
 {
 	enum { ADDRESSES = 60000 };
 	static char request[ADDRESSES * 15 + 256];
-	size_t at = (size_t)sprintf(request, "POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n"
-				    "Content-Length: %d\r\n\r\n", ADDRESSES * 15);
+	size_t at = (size_t)sprintf(request, REQUEST("POST", "symbol") "Content-Length: %d\r\n\r\n",
+				    ADDRESSES * 15);
 	static const char line[] = "0x555500000010 work\n";
 
 	(void)state;

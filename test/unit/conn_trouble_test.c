@@ -1,5 +1,5 @@
-/* Requests that are none, clients that go or wait too long, a host that takes our descriptor, and no
- * memory. */
+/* Requests that are none, clients that go or wait too long, a host that takes our descriptor, and
+ * no memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #define HOST    "Host: localhost\r\n"
 #define CONFIG  "GET /debug/pprof/config HTTP/1.1\r\n" HOST "\r\n"
 #define POST    "POST /debug/pprof/config HTTP/1.1\r\n" HOST
-#define PROFILE "GET /debug/pprof/profile?seconds=5 HTTP/1.1\r\n" HOST "\r\n"
+#define PROFILE "GET /debug/pprof/profile?seconds=20 HTTP/1.1\r\n" HOST "\r\n"
 #define SECOND  UINT64_C(1000000000)
 
 static struct client_answer answer;
@@ -96,7 +96,8 @@ static void what_is_too_long_is_refused_and_closed(void **state)
 	assert_refused(with_long("GET /", REQUEST_HEAD_MAX, ""), 414);
 	assert_refused(with_long("GET /", 2 * REQUEST_HEAD_MAX, " HTTP/1.1\r\n" HOST "\r\n"), 414);
 	assert_refused(with_long("GET / HTTP/1.1\r\n" HOST "X: ", REQUEST_HEAD_MAX, ""), 431);
-	assert_refused(with_long("GET / HTTP/1.1\r\n" HOST "X: ", 2 * REQUEST_HEAD_MAX, "\r\n\r\n"), 431);
+	assert_refused(with_long("GET / HTTP/1.1\r\n" HOST "X: ", 2 * REQUEST_HEAD_MAX, "\r\n\r\n"),
+		       431);
 }
 
 /* Of the answer before it on the same connection, a refusal has nothing. */
@@ -157,12 +158,12 @@ static void a_request_that_sleeps_goes_on_when_it_is_time(void **state)
 	(void)state;
 	assert_true(client_ask(PROFILE));
 	assert_int_equal(client.len, 0);
-	assert_in_range(conn_due_ns(client.conn), now + 5 * SECOND, client_now() + 5 * SECOND);
+	assert_in_range(conn_due_ns(client.conn), now + 20 * SECOND, client_now() + 20 * SECOND);
 	client.later_ns = 4 * SECOND;
 	assert_true(client_receive());
 	assert_int_equal(client.len, 0);
 	assert_int_equal(made.refreshes, 1);
-	client.later_ns = 6 * SECOND;
+	client.later_ns = 25 * SECOND;
 	assert_true(client_receive());
 	assert_true(next_answer(&answer, false));
 	assert_int_equal(answer.status, 200);
@@ -194,7 +195,7 @@ static void what_comes_while_a_request_sleeps_is_kept(void **state)
 	assert_true(client_ask(PROFILE));
 	assert_true(client_ask(CONFIG));
 	assert_int_equal(client.len, 0);
-	client.later_ns = 6 * SECOND;
+	client.later_ns = 25 * SECOND;
 	assert_true(client_receive());
 	assert_true(next_answer(&answer, false));
 	assert_true(next_answer(&answer, false));
@@ -220,12 +221,13 @@ static void a_client_that_goes_before_it_has_read_all_ends_nothing_but_itself(vo
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-/* Just before its time the connection stays, then it goes. */
+/* Just before its time the connection stays, then it goes.  A busy machine may have taken a
+ * while. */
 static void assert_closes_after(uint64_t ns)
 {
 	uint64_t due = conn_due_ns(client.conn);
 
-	assert_in_range(due, client_now() + ns - SECOND * 9 / 10, client_now() + ns);
+	assert_in_range(due, client_now() + ns - 5 * SECOND, client_now() + ns);
 	assert_true(conn_go(client.conn, 0, due - 1));
 	assert_false(conn_go(client.conn, 0, due));
 }
@@ -334,8 +336,9 @@ static void without_memory_there_is_no_connection(void **state)
 static void without_memory_for_it_a_request_is_refused(void **state)
 {
 	static const char *const requests[] = {
-		CONFIG, POST "Content-Length: 8\r\n\r\ncpu_hz=7", "GET /debug/pprof/heap HTTP/1.1\r\n" HOST
-		"\r\n", "GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n" HOST "\r\n",
+		CONFIG, POST "Content-Length: 8\r\n\r\ncpu_hz=7",
+		"GET /debug/pprof/heap HTTP/1.1\r\n" HOST "\r\n",
+		"GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n" HOST "\r\n",
 	};
 
 	(void)state;

@@ -155,7 +155,8 @@ static void a_sample_within_a_sample_is_dropped_and_counted(void **state)
 	door_takes(block_at(1));
 }
 
-/* A vfork child, say: its thread-local data is its parent's, and so is the heap that its block is in. */
+/* A vfork child, say: its thread-local data is its parent's, and so is the heap that its block is
+ * in. */
 static void a_sample_on_the_data_of_another_thread_counts(void **state)
 {
 	(void)state;
@@ -299,7 +300,8 @@ static void with_no_room_for_a_block_it_counts_as_freed_at_once(void **state)
 
 int main(void)
 {
-	/* The first two are before the heap's init, the last three have small heaps of their own. */
+	/* The first two are before the heap's init, the last three have small heaps of their
+	 * own. */
 	const struct CMUnitTest tests[] = {
 		TEST(before_init_a_thread_only_counts_down),
 		TEST(without_memory_there_is_no_heap),

@@ -1,5 +1,5 @@
-/* Threads put and take blocks: each at addresses of its own, where nothing may ever be missing, and all
- * at the same few, where each block that was put comes out once. */
+/* Threads put and take blocks: each at addresses of its own, where nothing may ever be missing, and
+ * all at the same few, where each block that was put comes out once. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* The stacks of heap samples.  Frames of this program count as ours and are left out; those of libc stay:
- * so a stack here is the way through libc's callbacks. */
+/* The stacks of heap samples.  Frames of this program count as ours and are left out; those of libc
+ * stay: so a stack here is the way through libc's callbacks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,7 +87,7 @@ static NOINLINE void go_on(void)
 		(void)lfind(&two[0], two, &n, sizeof(two[0]), by_qsort);
 		break;
 	}
-	__asm__ volatile("" ::: "memory");      /* no tail call */
+	__asm__ volatile("" : : : "memory");    /* no tail call */
 }
 
 /* The stack of a sample that was taken at the end of path number p. */
@@ -133,7 +133,8 @@ static void a_stack_grows_at_its_leaf(void **state)
 
 	(void)state;
 	for (unsigned p = 1; p < PATHS; p++) {
-		unsigned more = stacks_frames(&heap_stacks, expected[p], inner, STACK_DEPTH_DEFAULT);
+		unsigned more = stacks_frames(&heap_stacks, expected[p], inner,
+					      STACK_DEPTH_DEFAULT);
 
 		assert_true(more > n);
 		assert_memory_equal(inner + more - n, outer, n * sizeof(*outer));
@@ -215,10 +216,11 @@ static void *alloc_and_sample(void *of, int items, int size)
 	return NULL;
 }
 
+typedef int compress_init(struct stream *s, int blocks, int verbosity, int factor);
+
 static NOINLINE uint32_t sample_in_a_library(void *library)
 {
-	int (*begin)(struct stream *s, int blocks, int verbosity, int factor) =
-		(int (*)(struct stream *, int, int, int))dlsym(library, "BZ2_bzCompressInit");
+	compress_init *begin = (compress_init *)dlsym(library, "BZ2_bzCompressInit");
 	struct stream s = { .alloc = alloc_and_sample };
 
 	stack = 0;

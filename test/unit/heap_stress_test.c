@@ -1,6 +1,6 @@
-/* Threads allocate and free, also each other's blocks, while the rate changes and modules are looked for:
- * at the end everything that was counted as allocated is counted as freed, and at rate 1 nothing is
- * missing. */
+/* Threads allocate and free, also each other's blocks, while the rate changes and modules are
+ * looked for: at the end everything that was counted as allocated is counted as freed, and at rate
+ * 1 nothing is missing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,8 @@ static void take_part(unsigned who)
 
 	for (unsigned turn = 0; turn % 256 != 0 || crowd_now_s() < end_s; turn++) {
 		uint64_t owner = (who + (random_next(&random) >> 63)) % THREADS;
-		uint64_t i = (random_next(&random) >> 32) % BLOCKS, size = random_next(&random) >> 52;
+		uint64_t i = (random_next(&random) >> 32) % BLOCKS;
+		uint64_t size = random_next(&random) >> 52;
 		int was = atomic_load(&state[owner][i]);
 
 		if (was == 1 || !atomic_compare_exchange_strong(&state[owner][i], &was, 1))

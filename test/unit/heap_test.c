@@ -101,8 +101,8 @@ static void what_malloc_refused_counts_for_nothing(void **state)
 
 static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 15, 16, 17, 20, 21, 24, 25, 32, 33, 40, 41, 1000, 1024,
-					1025, 4096, 5120, 5121, 1000000, (1u << 30) + 1,
+	static const size_t sizes[] = { 0, 1, 15, 16, 17, 20, 21, 24, 25, 32, 33, 40, 41, 1000,
+					1024, 1025, 4096, 5120, 5121, 1000000, (1u << 30) + 1,
 					UINT32_MAX / 2, (size_t)UINT32_MAX / 2 + 1, SIZE_MAX };
 
 	(void)state;
@@ -221,9 +221,9 @@ static void what_was_not_sampled_is_neither_freed_nor_put_back(void **state)
 #define RATE 4096
 #define EACH 100000     /* allocations of each size */
 
-/* With n allocations of a size, each is sampled with p = 1 - exp(-size / rate), independently, and then
- * stands for 1 / p: the estimate's mean is n, its variance n (1 - p) / p, each term at most 1 / p.
- * Fails by chance once in 1e11 runs (odds.h). */
+/* With n allocations of a size, each is sampled with p = 1 - exp(-size / rate), independently, and
+ * then stands for 1 / p: the estimate's mean is n, its variance n (1 - p) / p, each term at most 1
+ * / p. Fails by chance once in 1e11 runs (odds.h). */
 static void check_estimate(size_t size, const struct heap_totals *t)
 {
 	double p = -expm1(-(double)size / RATE), n = EACH;
@@ -232,8 +232,8 @@ static void check_estimate(size_t size, const struct heap_totals *t)
 	double bytes = (double)t->value[HEAP_ALLOC_BYTES];
 
 	if (fabs(objects - n) > most || fabs(bytes - n * (double)size) > most * (double)size)
-		fail_msg("size %zu: %g objects, %g bytes; not %g, %g, +- %g", size, objects, bytes, n,
-			 n * (double)size, most);
+		fail_msg("size %zu: %g objects, %g bytes; not %g, %g, +- %g", size, objects, bytes,
+			 n, n * (double)size, most);
 	/* What is given back is exactly what was counted. */
 	assert_true(t->value[HEAP_ALLOC_OBJECTS] == t->value[HEAP_FREE_OBJECTS]);
 	assert_true(t->value[HEAP_ALLOC_BYTES] == t->value[HEAP_FREE_BYTES]);
@@ -242,7 +242,8 @@ static void check_estimate(size_t size, const struct heap_totals *t)
 static void estimates_are_right_for_every_size(void **state)
 {
 	static const struct { size_t size; uint32_t class; } kinds[] = {
-		{ 48, 48 }, { 200, 224 }, { 770, 896 }, { 2100, 2560 }, { 6200, 7168 }, { 13000, 14336 },
+		{ 48, 48 }, { 200, 224 }, { 770, 896 }, { 2100, 2560 }, { 6200, 7168 },
+		{ 13000, 14336 },
 	};
 	struct heap_totals was[COUNT_OF(kinds)], is;
 

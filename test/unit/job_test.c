@@ -285,7 +285,8 @@ static void run_with_doubles(void *arg)
 static void registers_and_signal_mask_are_each_ones_own(void **state)
 {
 	double sums[2] = { 0, 100 }, mine = 0.5;
-	struct job *a = job_new(run_with_doubles, &sums[0]), *b = job_new(run_with_doubles, &sums[1]);
+	struct job *a = job_new(run_with_doubles, &sums[0]);
+	struct job *b = job_new(run_with_doubles, &sums[1]);
 	sigset_t blocked, now;
 
 	(void)state;

@@ -105,8 +105,8 @@ static void every_bucket_is_inside_its_level_and_inside_the_mapping(void **state
 	}
 }
 
-/* As few levels as possible are looked at, so keys have to spread over the whole of each.  These are
- * as addresses are, 128 to a bucket on the average.  No chance in it: the hash is fixed. */
+/* As few levels as possible are looked at, so keys have to spread over the whole of each.  These
+ * are as addresses are, 128 to a bucket on the average.  No chance in it: the hash is fixed. */
 static void keys_in_a_row_spread_evenly(void **state)
 {
 	static unsigned in_bucket[LEVELS_FIRST];

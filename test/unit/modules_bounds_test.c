@@ -192,7 +192,8 @@ static void a_library_that_is_mapped_twice_is_two_modules(void **state)
 	assert_in_range((uintptr_t)object.hdr + object.moved, second, second + bytes);
 }
 
-/* A program that reads its own library's file by mmap (Rust's backtraces do): the copy is no object. */
+/* A program that reads its own library's file by mmap (Rust's backtraces do): the copy is no
+ * object. */
 static void the_file_of_a_library_may_be_mapped_below_it_to_be_read(void **state)
 {
 	char *copy = free_addresses(), *at = copy + (16 << 20);

@@ -1,5 +1,5 @@
-/* One thread looks what is mapped, again and again, while libraries come and go; others ask for code all
- * the time, as samples do. */
+/* One thread looks what is mapped, again and again, while libraries come and go; others ask for
+ * code all the time, as samples do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,9 +25,9 @@ static _Atomic bool over;
 static _Atomic uint64_t found_mapped;
 static unsigned scans;
 
-/* A reader takes what it can get: a torn entry is thrown away by its version, which no sanitizer can
- * know. */
-const char *__tsan_default_suppressions(void);
+/* A reader takes what it can get: a torn entry is thrown away by its version, which no sanitizer
+ * can know. */
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
 	return "race:ranges_find\nrace:ranges_insert\nrace:ranges_begin\nrace:search\n";
@@ -57,7 +57,8 @@ static void ask_for_permanent_code(void)
 	}
 }
 
-/* Of what comes and goes, only this is sure: what is given out can be read, and is a whole answer. */
+/* Of what comes and goes, only this is sure: what is given out can be read, and is a whole
+ * answer. */
 static void ask_for_code_that_comes_and_goes(void)
 {
 	for (unsigned i = 0; i < PLACES; i++) {
@@ -72,7 +73,8 @@ static void ask_for_code_that_comes_and_goes(void)
 		CROWD_DEMAND(object.lo <= object.hdr && object.hdr < object.hi);
 		CROWD_DEMAND(memcmp(object.hdr, "\1\x1b\3\x3b", 4) == 0);
 		CROWD_DEMAND((uintptr_t)object.hdr + object.moved >= (uintptr_t)place(i));
-		CROWD_DEMAND((uintptr_t)object.hdr + object.moved < (uintptr_t)place(i) + (1 << 24));
+		CROWD_DEMAND((uintptr_t)object.hdr + object.moved <
+			     (uintptr_t)place(i) + (1 << 24));
 	}
 }
 
@@ -122,6 +124,7 @@ static void readers_get_whole_answers_while_modules_change(void **state)
 	if (n == 0)
 		skip();
 	make_file(path, library, n);
+	(void)free_addresses();         /* found before there are threads that ask for them */
 	permanent[0] = (uintptr_t)run;
 	permanent[1] = (uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version");
 	permanent[2] = (uintptr_t)dlsym(RTLD_DEFAULT, "_cmocka_run_group_tests");

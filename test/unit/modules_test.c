@@ -1,4 +1,5 @@
-/* What is mapped at start, and what comes and goes.  Failures and full tables: modules_bounds_test.c. */
+/* What is mapped at start, and what comes and goes.  Failures and full tables:
+ * modules_bounds_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,8 +103,9 @@ static int compare_object(struct dl_phdr_info *info, size_t size, void *checked)
 
 		for (size_t at = 0; p->p_type == PT_NOTE && at + 36 <= p->p_memsz; at += 4)
 			if (memcmp(note + at, "\4\0\0\0\x14\0\0\0\3\0\0\0GNU", 16) == 0)
-				*(unsigned *)checked += m->build_id_len == 20 &&
-							memcmp(m->build_id, note + at + 16, 20) == 0;
+				*(unsigned *)checked +=
+					m->build_id_len == 20 &&
+					memcmp(m->build_id, note + at + 16, 20) == 0;
 	}
 	return m == NULL;
 }
@@ -250,7 +252,8 @@ static void a_library_is_known_from_the_next_scan_on(void **state)
 	assert_int_equal(modules_scan(false), 0);
 }
 
-/* Another library goes before anybody has looked: frames recorded until then mean the new one, too. */
+/* Another library goes before anybody has looked: frames recorded until then mean the new one,
+ * too. */
 static void a_library_that_came_before_a_dlclose_is_known_for_both_epochs(void **state)
 {
 	char *at = free_addresses(), *file = NULL;
@@ -297,7 +300,8 @@ static void tables_of_a_library_that_can_go_are_a_copy(void **state)
 	assert_in_range(bytes, 100, sizeof(original));
 	memcpy(original, (const void *)((uintptr_t)object.lo + object.moved), bytes);
 	assert_int_not_equal(object.moved, 0);
-	/* Gone, but nobody has looked yet: what is given out can still be read, and says the same. */
+	/* Gone, but nobody has looked yet: what is given out can still be read, and says the
+	 * same. */
 	modules_epoch_next();
 	dlclose(library);
 	assert_true(modules_find_unwind(pc, &object));
@@ -347,8 +351,8 @@ static void frames_of_a_library_that_has_gone_still_mean_it(void **state)
 	assert_null(module_of(pc));
 }
 
-/* Two files, mapped at the same address one after the other: addresses mean what was there when they
- * were recorded, whether a scan came between or not. */
+/* Two files, mapped at the same address one after the other: addresses mean what was there when
+ * they were recorded, whether a scan came between or not. */
 static void at_the_same_address_the_epoch_decides(void **state)
 {
 	char first[] = "/tmp/modules_test.XXXXXX", second[] = "/tmp/modules_test.XXXXXX";

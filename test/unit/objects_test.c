@@ -26,7 +26,7 @@ static uintptr_t image_of(const struct dl_phdr_info *info)
 {
 	for (unsigned i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_LOAD)
-			return info->dlpi_addr + (info->dlpi_phdr[i].p_vaddr & ~(uintptr_t)(PAGE - 1));
+			return (info->dlpi_addr + info->dlpi_phdr[i].p_vaddr) / PAGE * PAGE;
 	return 0;
 }
 

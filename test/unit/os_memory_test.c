@@ -111,13 +111,14 @@ static bool main_has_left(void)
 
 static void *peek_when_main_has_left(void *unused)
 {
+	const char *text = "main";
 	char out[4] = "";
 
 	(void)unused;
 	for (int i = 0; i < 10000 && !main_has_left(); i++)
 		usleep(1000);
 	CHILD_DEMAND(main_has_left());
-	CHILD_DEMAND(os_peek(out, (uintptr_t)"main", 4) == 4 && memcmp(out, "main", 4) == 0);
+	CHILD_DEMAND(os_peek(out, (uintptr_t)text, 4) == 4 && memcmp(out, text, 4) == 0);
 	_exit(0);
 }
 
@@ -241,12 +242,22 @@ static void on_tick(int sig, siginfo_t *info, void *uc)
 		ticks_elsewhere++;
 }
 
+/* How many of 40 ticks arrive for sure; a sanitizer hands on only the last of those that wait. */
+#ifdef __SANITIZE_THREAD__
+#define TICKS_MIN 1
+#else
+#define TICKS_MIN 10
+#endif
+
 static void burn(uint64_t ns)
 {
 	uint64_t start = os_thread_cpu_ns(os_gettid());
 
-	while (os_thread_cpu_ns(os_gettid()) - start < ns)
-		;
+	while (os_thread_cpu_ns(os_gettid()) - start < ns) {
+#ifdef __SANITIZE_THREAD__
+		usleep(0);      /* only at such a call are signals handed on */
+#endif
+	}
 }
 
 static void a_timer_ticks_on_its_thread_while_that_uses_cpu(void **state)
@@ -263,7 +274,7 @@ static void a_timer_ticks_on_its_thread_while_that_uses_cpu(void **state)
 	assert_int_equal(ticks, 0);
 	assert_int_equal(os_timer_set(timer, 1000000, 5000000), 0);
 	burn(200000000);
-	assert_in_range(ticks, 10, 42);
+	assert_in_range(ticks, TICKS_MIN, 42);
 	assert_int_equal(os_timer_set(timer, 0, 0), 0);
 	seen = ticks;
 	burn(50000000);

@@ -49,8 +49,9 @@ static const char *name_at(uint64_t location)
 {
 	const Pprofshim__Location *l = profile->location[location - 1];
 
-	return l->n_line == 0 ? "" : string_of(profile,
-					       profile->function[l->line[0]->function_id - 1]->name);
+	if (l->n_line == 0)
+		return "";
+	return string_of(profile, profile->function[l->line[0]->function_id - 1]->name);
 }
 
 /* --- names ----------------------------------------------------------------------------------- */
@@ -196,7 +197,8 @@ static void what_has_gone_is_mentioned_when_a_frame_of_it_is(void **state)
 	places_location(places, GONE_START + 0x20);
 	read_back();
 	assert_int_equal(profile->n_mapping, 3);
-	assert_string_equal(string_of(profile, profile->mapping[2]->filename), "/gone/libgone.so.1");
+	assert_string_equal(string_of(profile, profile->mapping[2]->filename),
+			    "/gone/libgone.so.1");
 	assert_string_equal(string_of(profile, profile->mapping[2]->build_id), "0abcff");
 	assert_int_equal(profile->location[0]->mapping_id, 3);
 	assert_int_equal(profile->location[1]->mapping_id, 3);
@@ -264,7 +266,8 @@ static void leaf_frames_of_the_allocator_are_counted(void **state)
 	(void)state;
 	new_places();
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
-		if (places_allocator_frames(places, cases[i].frame, cases[i].depth) != cases[i].want)
+		if (places_allocator_frames(places, cases[i].frame, cases[i].depth) !=
+		    cases[i].want)
 			fail_msg("case %zu", i);
 }
 

@@ -231,7 +231,8 @@ static void what_was_given_up_is_said(void **state)
 	get("/debug/pprof/heap", "heap");
 	assert_int_equal(profile->n_comment, 2);
 	assert_string_equal(string_of(profile, profile->comment[0]), "heap_no_room: 17");
-	assert_string_equal(string_of(profile, profile->comment[1]), "log_lost: 18446744073709551615");
+	assert_string_equal(string_of(profile, profile->comment[1]),
+			    "log_lost: 18446744073709551615");
 }
 
 static void without_samples_a_profile_is_whole_all_the_same(void **state)
@@ -333,7 +334,8 @@ static void seconds_and_debug_are_checked_as_go_does(void **state)
 		{ "seconds=1.5", "invalid value for \"seconds\" - must be a positive integer\n" },
 		{ "seconds=99999999999999999999",
 		  "invalid value for \"seconds\" - must be a positive integer\n" },
-		{ "seconds=x&debug=1", "invalid value for \"seconds\" - must be a positive integer\n" },
+		{ "seconds=x&debug=1",
+		  "invalid value for \"seconds\" - must be a positive integer\n" },
 		{ "seconds=1&debug=1", "seconds and debug params are incompatible\n" },
 		{ "debug=2&seconds=30", "seconds and debug params are incompatible\n" },
 		{ "debug=-1&seconds=30", "seconds and debug params are incompatible\n" },
@@ -353,8 +355,9 @@ static void seconds_and_debug_are_checked_as_go_does(void **state)
 static void parameters_that_go_takes_are_taken(void **state)
 {
 	static const struct { const char *query, *filename; } cases[] = {
-		{ "seconds=", "heap" }, { "debug=0", "heap" }, { "debug=x", "heap" }, { "gc=1", "heap" },
-		{ "gc=x", "heap" }, { "nonsense", "heap" }, { "seconds=1&debug=0", "heap-delta" },
+		{ "seconds=", "heap" }, { "debug=0", "heap" }, { "debug=x", "heap" },
+		{ "gc=1", "heap" }, { "gc=x", "heap" },
+		{ "nonsense", "heap" }, { "seconds=1&debug=0", "heap-delta" },
 		{ "seconds=9223372036854775807", "heap-delta" }, { "seconds=%31", "heap-delta" },
 	};
 

@@ -82,7 +82,8 @@ static void gaps_are_libms_to_1e_9(void **state)
 
 static void gaps_of_extreme_numbers_are_libms(void **state)
 {
-	/* u is 2^-53, 2^-52, about 1/2, where the logarithm changes its octave, just under 1, and 1. */
+	/* u is 2^-53, 2^-52, about 1/2, where the logarithm changes its octave, just under 1, and
+	 * 1. */
 	static const uint64_t number[] = {
 		1, 2047, 2048, 1u << 12, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 2048,
 		UINT64_C(0xb504f333f9de6000), UINT64_C(0xb504f333f9de6800),
@@ -119,8 +120,8 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A whole number k is drawn where the real one lies in [k - 1, k): so P(gap <= k) = 1 - exp(-k / mean)
- * exactly.  Fails by chance once in 1e11 runs (odds.h). */
+/* A whole number k is drawn where the real one lies in [k - 1, k): so P(gap <= k) = 1 - exp(-k /
+ * mean) exactly.  Fails by chance once in 1e11 runs (odds.h). */
 static void gaps_are_distributed_exponentially(void **state)
 {
 	static uint64_t gap[DRAWS];
@@ -146,8 +147,8 @@ static void gaps_are_distributed_exponentially(void **state)
 	}
 }
 
-/* The mean of whole numbers is 1 / (1 - exp(-1 / mean)), their variance not more than mean^2; no draw
- * is over 36.8 means.  Fails by chance once in 1e11 runs (odds.h). */
+/* The mean of whole numbers is 1 / (1 - exp(-1 / mean)), their variance not more than mean^2; no
+ * draw is over 36.8 means.  Fails by chance once in 1e11 runs (odds.h). */
 static void the_mean_of_gaps_is_the_rate(void **state)
 {
 	static const uint64_t means[] = { 1, 16, 4096, 524288 };

@@ -1,4 +1,5 @@
-/* What is not a profile as a file: texts, the index, config, symbol, cmdline, and what is not there. */
+/* What is not a profile as a file: texts, the index, config, symbol, cmdline, and what is not
+ * there. */
 #include "fake/asked.h"
 
 #include "fake/made_program.h"
@@ -29,7 +30,8 @@ static int end(void **state)
 
 /* --- the heap as a text ---------------------------------------------------------------------- */
 
-static void add_heap(uint32_t stack, uint32_t size, uint64_t allocated, uint64_t freed, uint64_t each)
+static void add_heap(uint32_t stack, uint32_t size, uint64_t allocated, uint64_t freed,
+		     uint64_t each)
 {
 	struct made_row *r = made_add(GROUND_HEAP, stack, size, 1);
 
@@ -116,7 +118,8 @@ static void a_text_without_rows_is_a_text(void **state)
 {
 	(void)state;
 	assert_int_equal(ask("/debug/pprof/heap?debug=1"), 200);
-	assert_memory_equal(asked.body, "heap profile: 0: 0 [0: 1] @ heap/1048576\n\n# runtime", 51);
+	assert_memory_equal(asked.body, "heap profile: 0: 0 [0: 1] @ heap/1048576\n\n# runtime",
+			    51);
 }
 
 /* --- the index ------------------------------------------------------------------------------- */
@@ -139,7 +142,8 @@ static void the_index_has_every_route_and_its_count(void **state)
 		if (r->help == NULL)
 			continue;
 		listed++;
-		snprintf(link, sizeof(link), "<tr><td>%d</td><td><a href='%s?debug=1'>%s</a></td></tr>",
+		snprintf(link, sizeof(link),
+			 "<tr><td>%d</td><td><a href='%s?debug=1'>%s</a></td></tr>",
 			 rows, r->name, r->name);
 		if (strstr(asked.body, link) == NULL)
 			fail_msg("%s is not listed", r->name);
@@ -174,7 +178,8 @@ static void the_index_says_the_rates(void **state)
 static void config_says_the_rates(void **state)
 {
 	(void)state;
-	assert_answer("/debug/pprof/config", 200, JSON, "{\"cpu_hz\": 100, \"heap_rate\": 524288}\n");
+	assert_answer("/debug/pprof/config", 200, JSON,
+		      "{\"cpu_hz\": 100, \"heap_rate\": 524288}\n");
 	assert_int_equal(made.rates_set, 0);
 }
 
@@ -184,7 +189,8 @@ static void a_post_to_config_sets_the_rates(void **state)
 		{ JSON, "{\"cpu_hz\": 250}", 250, 524288 },
 		{ FORM, "heap_rate=64k", 250, 65536 },
 		{ FORM, "cpu_hz=0&heap_rate=0", 0, 0 },
-		{ JSON, "{\"cpu_hz\": \"1000\", \"heap_rate\": \"1024g\"}", 1000, UINT64_C(1) << 40 },
+		{ JSON, "{\"cpu_hz\": \"1000\", \"heap_rate\": \"1024g\"}", 1000,
+		  UINT64_C(1) << 40 },
 		{ NULL, "cpu_hz=7", 7, UINT64_C(1) << 40 },
 		{ FORM, "", 7, UINT64_C(1) << 40 },
 		{ FORM, "heap_rate=1", 7, 1 },
@@ -194,7 +200,8 @@ static void a_post_to_config_sets_the_rates(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		char want[128];
 
-		assert_int_equal(ask_with("POST", "/debug/pprof/config", cases[i].type, cases[i].body),
+		assert_int_equal(ask_with("POST", "/debug/pprof/config", cases[i].type,
+					  cases[i].body),
 				 200);
 		snprintf(want, sizeof(want), "{\"cpu_hz\": %u, \"heap_rate\": %llu}\n", cases[i].hz,
 			 (unsigned long long)cases[i].rate);
@@ -208,23 +215,29 @@ static void a_post_to_config_sets_the_rates(void **state)
 static void a_bad_post_to_config_changes_nothing_and_says_why(void **state)
 {
 	static const struct { const char *type, *body, *said; } cases[] = {
-		{ FORM, "cpu_hz=1001", "cpu_hz=1001: not allowed; allowed: 0 to 1000; nothing was changed\n" },
-		{ FORM, "cpu_hz=fast", "cpu_hz=fast: not allowed; allowed: 0 to 1000; nothing was changed\n" },
-		{ FORM, "cpu_hz=-1", "cpu_hz=-1: not allowed; allowed: 0 to 1000; nothing was changed\n" },
-		{ FORM, "cpu_hz=", "cpu_hz=: not allowed; allowed: 0 to 1000; nothing was changed\n" },
+		{ FORM, "cpu_hz=1001",
+		  "cpu_hz=1001: not allowed; allowed: 0 to 1000; nothing was changed\n" },
+		{ FORM, "cpu_hz=fast",
+		  "cpu_hz=fast: not allowed; allowed: 0 to 1000; nothing was changed\n" },
+		{ FORM, "cpu_hz=-1",
+		  "cpu_hz=-1: not allowed; allowed: 0 to 1000; nothing was changed\n" },
+		{ FORM, "cpu_hz=",
+		  "cpu_hz=: not allowed; allowed: 0 to 1000; nothing was changed\n" },
 		{ FORM, "cpu_hz=5&heap_rate=2t",
 		  "heap_rate=2t: not allowed; allowed: 0 to 1024g; nothing was changed\n" },
-		{ FORM, "cpu_hz=5&depth=3",
-		  "depth=3: no such setting; there are cpu_hz and heap_rate; nothing was changed\n" },
+		{ FORM, "cpu_hz=5&depth=3", "depth=3: no such setting; there are cpu_hz and "
+		  "heap_rate; nothing was changed\n" },
 		{ FORM, "cpu_hz=a%0Ab%80%3Cc",
 		  "cpu_hz=a?b?<c: not allowed; allowed: 0 to 1000; nothing was changed\n" },
-		{ JSON, "{\"cpu_hz\": 5", NULL }, { JSON, "nonsense", NULL }, { "text/html", "x=1", NULL },
-		{ FORM, "cpu_hz=5;heap_rate=1", NULL }, { FORM, "cpu_hz=5&cpu_hz=6", NULL },
+		{ JSON, "{\"cpu_hz\": 5", NULL }, { JSON, "nonsense", NULL },
+		{ "text/html", "x=1", NULL }, { FORM, "cpu_hz=5;heap_rate=1", NULL },
+		{ FORM, "cpu_hz=5&cpu_hz=6", NULL },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		assert_int_equal(ask_with("POST", "/debug/pprof/config", cases[i].type, cases[i].body),
+		assert_int_equal(ask_with("POST", "/debug/pprof/config", cases[i].type,
+					  cases[i].body),
 				 400);
 		if (cases[i].said != NULL)
 			assert_string_equal(asked.body, cases[i].said);
@@ -262,9 +275,11 @@ static void symbol_names_addresses(void **state)
 		{ "0X555500000010", "0x555500000010 work\n" },
 		{ "0x555500000020", "0x555500000020 ns::Box<3>::add\n" },
 		/* Not in any object, and not numbers. */
-		{ "0x1234", "" }, { "0x", "" }, { "0", "" }, { "x", "" }, { "0xg", "" }, { "+", "" },
-		{ "0x555500000010+nonsense+0x555500000000", "0x555500000010 work\n0x555500000000 main\n" },
-		{ "0x10000555500000010", "" }, { "99999999999999999999", "" }, { "%30x555500000010", "" },
+		{ "0x1234", "" }, { "0x", "" }, { "0", "" }, { "x", "" }, { "0xg", "" },
+		{ "+", "" }, { "0x555500000010+nonsense+0x555500000000",
+		  "0x555500000010 work\n0x555500000000 main\n" },
+		{ "0x10000555500000010", "" }, { "99999999999999999999", "" },
+		{ "%30x555500000010", "" },
 	};
 
 	(void)state;
@@ -274,7 +289,8 @@ static void symbol_names_addresses(void **state)
 		snprintf(target, sizeof(target), "/debug/pprof/symbol?%s", cases[i].query);
 		snprintf(want, sizeof(want), "num_symbols: 1\n%s", cases[i].lines);
 		assert_answer(target, 200, PLAIN, want);
-		assert_int_equal(ask_with("POST", "/debug/pprof/symbol", NULL, cases[i].query), 200);
+		assert_int_equal(ask_with("POST", "/debug/pprof/symbol", NULL, cases[i].query),
+				 200);
 		assert_string_equal(asked.body, want);
 	}
 	/* The same below other names: go tool pprof asks so. */

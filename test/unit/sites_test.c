@@ -124,8 +124,8 @@ static void rows_are_numbered_from_1_to_the_end(void **state)
 	}
 }
 
-/* Of two threads that add a key at once, the second leaves a row behind that nobody will ever use; and
- * any row is such a row until its word is in the index. */
+/* Of two threads that add a key at once, the second leaves a row behind that nobody will ever use;
+ * and any row is such a row until its word is in the index. */
 static void what_is_not_published_cannot_be_read(void **state)
 {
 	struct site_key key = { 7, 7, 7, 7 };

@@ -1,5 +1,5 @@
-/* Many threads put the same stacks into an empty table at once, again and again: only then do they meet
- * on the same words. */
+/* Many threads put the same stacks into an empty table at once, again and again: only then do they
+ * meet on the same words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,8 +90,8 @@ static void no_two_words_hold_the_same_node(void)
 	}
 }
 
-/* Empty again.  The nodes are left dirty, as no real table is: a node that is read before it was written
- * shows. */
+/* Empty again.  The nodes are left dirty, as no real table is: a node that is read before it was
+ * written shows. */
 static void empty_the_table(void)
 {
 	memset(stacks.node, 0xee, (stacks_nodes(&stacks) + 1) * sizeof(*stacks.node));

@@ -183,8 +183,8 @@ static void a_full_table_says_so_and_loses_nothing(void **state)
 	}
 }
 
-/* A stack is lost as soon as the buckets of one of its nodes are full on all levels: for one in twelve
- * that is before the memory for nodes is used up. */
+/* A stack is lost as soon as the buckets of one of its nodes are full on all levels: for one in
+ * twelve that is before the memory for nodes is used up. */
 static void the_index_holds_most_of_the_stacks_that_the_nodes_could(void **state)
 {
 	uint32_t lost = 0, added = 0;

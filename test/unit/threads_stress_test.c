@@ -1,5 +1,5 @@
-/* Threads come and go, some with a slot from the door of their maker, some by themselves, while others
- * look for them. */
+/* Threads come and go, some with a slot from the door of their maker, some by themselves, while
+ * others look for them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 
 #define MAKERS  6
 #define THREADS (MAKERS + 2)
-#define BROOD   30      /* threads of a maker that live at the same time: more than a chunk in all */
+#define BROOD   30      /* threads of a maker at a time: more than a chunk in all */
 #define DEPTH   16
 #define SECONDS 1.0
 
@@ -92,7 +92,8 @@ static void look_around(void)
 		unsigned n = 0;
 
 		threads_each(count_slot, &n);
-		/* Whoever leaves during the walk may be counted twice: in its slot, and its heir. */
+		/* Whoever leaves during the walk may be counted twice: in its slot, and its
+		 * heir. */
 		CROWD_DEMAND(n <= 2 * MAKERS * BROOD);
 		(void)threads_find(1);
 	}
