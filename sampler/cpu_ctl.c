@@ -117,7 +117,8 @@ void cpu_ctl_after_fork(uint64_t first_ns)
 	if (slot == NULL)
 		return;
 	cpu_ctl_arm(slot);
-	if (slot->timer > 0 && !slot->held && os_timer_set(slot->timer - 1, first_ns, cpu_period()) < 0)
+	if (slot->timer > 0 && !slot->held &&
+	    os_timer_set(slot->timer - 1, first_ns, cpu_period()) < 0)
 		count_add(COUNT_THREAD_NO_TIMER);
 }
 
