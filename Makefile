@@ -97,7 +97,8 @@ $(B)/flags: FORCE
 # --- tests ----------------------------------------------------------------------------------
 
 # Everything but the doors.  An archive, so that a test bringing its own os.c wins.
-$(core): $(filter-out $(B)/obj/preload/%,$(objects)) $(B)/obj/preload/config.o
+$(core): $(filter-out $(B)/obj/preload/%,$(objects)) $(B)/obj/preload/config.o \
+         $(B)/obj/preload/startup.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 

@@ -12,12 +12,12 @@
 #define SECONDS_MAX 1000000     /* a wait of 11 days: more is cut, so that no sum overflows */
 
 void profiles_stack(struct exchange *x, const struct profile_kind *kind, struct places *places,
-		    uint32_t stack, frame_t scratch[static STACK_DEPTH_MAX],
+		    uint32_t stack, frame_t scratch[static PROFILES_FRAMES_MAX],
 		    struct profile_stack *out)
 {
 	unsigned hidden = 0;
 
-	out->depth = x->desk->ground->frames(kind->ground, stack, scratch, STACK_DEPTH_MAX);
+	out->depth = x->desk->ground->frames(kind->ground, stack, scratch, PROFILES_FRAMES_MAX);
 	if (kind->hides_allocator)
 		hidden = places_allocator_frames(places, scratch, out->depth);
 	out->frame = scratch + hidden;
@@ -45,8 +45,8 @@ static void add_drops(struct exchange *x, struct pprof *pprof)
 
 /* What a job needs beside its stack: too large for that. */
 struct work {
-	frame_t  frame[STACK_DEPTH_MAX];
-	uint64_t location[STACK_DEPTH_MAX];
+	frame_t  frame[PROFILES_FRAMES_MAX];
+	uint64_t location[PROFILES_FRAMES_MAX];
 };
 
 static void add_sample(struct exchange *x, const struct profile_kind *kind, struct pprof *pprof,

@@ -33,13 +33,16 @@ void profiles_serve_named(struct exchange *x, const struct profile_kind *kind);
 void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, struct window *w,
 			   int64_t seconds, const char *filename);
 
+/* A stack as it was cut, and the mark that it was. */
+#define PROFILES_FRAMES_MAX (STACK_DEPTH_MAX + 1)
+
 /* The frames of a sample, leaf first, in the arena or in scratch that the next call uses again. */
 struct profile_stack {
 	const frame_t *frame;
 	unsigned       depth;
 };
 void profiles_stack(struct exchange *x, const struct profile_kind *kind, struct places *places,
-		    uint32_t stack, frame_t scratch[static STACK_DEPTH_MAX],
+		    uint32_t stack, frame_t scratch[static PROFILES_FRAMES_MAX],
 		    struct profile_stack *out);
 
 #endif

@@ -32,9 +32,9 @@ static void values(const int64_t c[SITES_VALUES], int64_t *value)
 /* --- debug=1 --------------------------------------------------------------------------------- */
 
 struct text_work {
-	frame_t           frame[STACK_DEPTH_MAX];
-	uint64_t          address[STACK_DEPTH_MAX];
-	struct text_frame text[STACK_DEPTH_MAX];
+	frame_t           frame[PROFILES_FRAMES_MAX];
+	uint64_t          address[PROFILES_FRAMES_MAX];
+	struct text_frame text[PROFILES_FRAMES_MAX];
 };
 
 /* The text has what was sampled; its reader scales by the rate. */

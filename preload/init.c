@@ -17,6 +17,7 @@
 #include "preload/fork.h"
 #include "preload/real.h"
 #include "preload/signals.h"
+#include "preload/startup.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
@@ -72,12 +73,25 @@ static bool is_wanted(void)
 	return true;
 }
 
+/* As getenv, which a host may have replaced by its own (bash has). */
+static const char *find_variable(const char *name_and_equals)
+{
+	size_t n = strlen(name_and_equals);
+
+	for (char *const *e = environ; e != NULL && *e != NULL; e++)
+		if (strncmp(*e, name_and_equals, n) == 0)
+			return *e + n;
+	return NULL;
+}
+
 /* --- the ground ------------------------------------------------------------------------------ */
 
 static void start_ground(void)
 {
 	threads_init((unsigned)config.depth);
 	sample_init(config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO);
+	startup_init(find_variable("LD_PRELOAD="));
+	modules_permanent(startup_has);
 	if (modules_scan(true) < 0)
 		log_line(LOG_ERROR, "cannot read /proc/thread-self/maps: no names, short stacks",
 			 NULL);

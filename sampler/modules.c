@@ -24,6 +24,7 @@ static struct {
 	struct nameless nameless[MODULES_NAMELESS_MAX];
 	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
 	bool      changed;              /* something was found, or missed, since publish */
+	bool    (*is_permanent)(uintptr_t image);
 	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
 	uintptr_t ours_start, ours_limit;
 	uintptr_t main_stack_hi;
@@ -148,7 +149,8 @@ static struct module *add_row(const struct maps_line *line, const struct group *
 	m->image = g->image;
 	m->born = modules.scanned_epoch;
 	m->died = MODULE_ALIVE;
-	m->permanent = permanent;
+	m->permanent =
+		permanent && (modules.is_permanent == NULL || modules.is_permanent(g->image));
 	m->deleted = line->deleted;
 	memcpy(m->path, g->path, sizeof(m->path));
 	if (objects_read(m->image, &object))
@@ -222,16 +224,17 @@ static void scan_line(struct group *g, const struct maps_line *line, bool perman
 		return;
 	m->deleted = line->deleted;
 	modules.present[m - modules.row] = true;
-	if (own >= m->start && own < m->limit) {
+	if (permanent && own >= m->start && own < m->limit) {
 		modules.ours_start = m->start;
 		modules.ours_limit = m->limit;
 	}
 }
 
-/* Lines longer than the buffer (paths of over 4 KiB) end the scan with -E2BIG. */
+/* A path has 4 KiB at most, and each byte of it takes four where it is escaped: lines longer than
+ * the buffer, which end the scan with -E2BIG, there are none. */
 static int scan_lines(int fd, bool permanent)
 {
-	static char buf[8192];
+	static char buf[20000];
 	static struct group g;
 	size_t have = 0;
 	long n;
@@ -321,6 +324,11 @@ int modules_scan(bool permanent)
 }
 
 /* --- for our thread ------------------------------------------------------------------------ */
+
+void modules_permanent(bool (*is)(uintptr_t image))
+{
+	modules.is_permanent = is;
+}
 
 void modules_set_main(uintptr_t entry)
 {

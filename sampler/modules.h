@@ -44,9 +44,12 @@ struct module {
 	char      path[MODULE_PATH_MAX];        /* "[vdso]" has no file */
 };
 
-/* Read the list of mappings.  With permanent, everything found is permanent: the constructor's
- * call.  0 or -errno; on failure what was known stays. */
+/* Read the list of mappings.  With permanent (the constructor's call), what is found is permanent
+ * if modules_permanent says so.  0 or -errno; on failure what was known stays. */
 int modules_scan(bool permanent);
+
+/* Which images can never be unloaded; NULL (the default): all that a permanent scan finds. */
+void modules_permanent(bool (*is)(uintptr_t image));
 
 /* The module that holds this address (the program's entry point) is the program itself. */
 void modules_set_main(uintptr_t entry);

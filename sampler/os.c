@@ -59,7 +59,9 @@ static int remember(int fd)
 	/* The host closed that one, or the kernel could not give us its number again. */
 	if (before != NULL)
 		before->used = 0;
-	for (unsigned i = 0; i < OS_FILES_MAX && os_fstat(fd, &st) == 0; i++) {
+	if (os_fstat(fd, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	for (unsigned i = 0; i < OS_FILES_MAX; i++) {
 		struct file *f = &files[i];
 
 		if (f->used)

@@ -14,8 +14,7 @@ _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 static struct {
 	unsigned         depth;
 	size_t           capture_bytes, slot_bytes;
-	_Atomic(char *)  chunk[THREAD_CHUNKS_MAX];
-	_Atomic unsigned chunks;                /* in use, from the first on */
+	_Atomic(char *)  chunk[THREAD_CHUNKS_MAX];      /* from the first on, then NULL */
 } threads;
 
 static size_t round_up(size_t n, size_t to)
@@ -60,7 +59,6 @@ static char *get_chunk(unsigned n)
 {
 	size_t bytes = THREADS_PER_CHUNK * threads.slot_bytes;
 	char *chunk = atomic_load(&threads.chunk[n]), *mapped;
-	unsigned in_use = n;
 
 	if (chunk != NULL)
 		return chunk;
@@ -71,7 +69,6 @@ static char *get_chunk(unsigned n)
 		os_unmap(mapped, bytes);
 		return chunk;
 	}
-	atomic_compare_exchange_strong(&threads.chunks, &in_use, n + 1);
 	return mapped;
 }
 
@@ -146,12 +143,11 @@ struct capture *threads_capture(enum capture_kind kind)
 
 void threads_each(bool (*f)(struct thread_slot *slot, void *arg), void *arg)
 {
-	unsigned chunks = atomic_load(&threads.chunks);
+	char *chunk;
 
-	for (unsigned n = 0; n < chunks; n++) {
-		char *chunk = atomic_load(&threads.chunk[n]);
-
-		for (unsigned i = 0; chunk != NULL && i < THREADS_PER_CHUNK; i++) {
+	for (unsigned n = 0;
+	     n < THREAD_CHUNKS_MAX && (chunk = atomic_load(&threads.chunk[n])) != NULL; n++) {
+		for (unsigned i = 0; i < THREADS_PER_CHUNK; i++) {
 			struct thread_slot *s = slot_at(chunk, i);
 
 			if (atomic_load(&s->claimed) != 0 && !f(s, arg))
