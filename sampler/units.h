@@ -1,4 +1,4 @@
-/* sampler/units.h -- "512k", "10us", "100": the numbers of options and settings.
+/* sampler/units.h -- "512k", "100": the numbers of options and settings.
  *
  * Context   any: pure arithmetic, no calls.
  * Input     text[0..len), the whole of it: no sign, no blanks, no fraction.
@@ -18,9 +18,5 @@ MUST_CHECK int units_parse_uint(const char *text, size_t len, uint64_t *out);
 /* Bytes: digits, then nothing or k, m or g (K, M, G: the same powers of 1024), then nothing, B or
  * iB.  "512k", "512KiB" and "524288B" are equal. */
 MUST_CHECK int units_parse_size(const char *text, size_t len, uint64_t *out);
-
-/* Nanoseconds: digits, then ns, us, ms, s, m or h; without a unit, ns (as Go's SetBlockProfileRate
- * takes them). */
-MUST_CHECK int units_parse_duration_ns(const char *text, size_t len, uint64_t *out);
 
 #endif

@@ -36,18 +36,26 @@ static void what_the_program_was_started_with_stays(void **state)
 	assert_false(startup_has(0x1000));
 }
 
-static void what_was_loaded_since_may_leave(void **state)
+/* Loads the plugin; skips the test where there is none. */
+static void *load_plugin(uintptr_t *image)
 {
 	void *handle = dlopen(plugin, RTLD_LAZY);
-	uintptr_t image;
 
-	(void)state;
 	if (handle == NULL) {
 		print_message("%s\n", dlerror());
 		skip();
 	}
-	image = image_of(dlsym(handle, "BZ2_bzlibVersion"));
-	assert_int_not_equal(image, 0);
+	*image = image_of(dlsym(handle, "BZ2_bzlibVersion"));
+	assert_int_not_equal(*image, 0);
+	return handle;
+}
+
+static void what_was_loaded_since_may_leave(void **state)
+{
+	uintptr_t image;
+	void *handle = load_plugin(&image);
+
+	(void)state;
 	startup_init(NULL);
 	assert_false(startup_has(image));
 	startup_init("/some/where/else.so:not-libbz2.so.1.0 libbz2.so.1.0.4");
@@ -61,15 +69,10 @@ static void a_preload_stays(void **state)
 	static const char *const preloads[] = {
 		"libbz2.so.1.0", "/usr/lib/libbz2.so.1.0", "a.so libbz2.so.1.0", "libbz2.so.1.0:b.so",
 	};
-	void *handle = dlopen(plugin, RTLD_LAZY);
 	uintptr_t image;
+	void *handle = load_plugin(&image);
 
 	(void)state;
-	if (handle == NULL) {
-		print_message("%s\n", dlerror());
-		skip();
-	}
-	image = image_of(dlsym(handle, "BZ2_bzlibVersion"));
 	for (size_t i = 0; i < COUNT_OF(preloads); i++) {
 		startup_init(preloads[i]);
 		assert_true(startup_has(image));

@@ -95,33 +95,6 @@ static void sizes_take_k_m_g_with_or_without_b(void **state)
 	check(cases, COUNT_OF(cases), units_parse_size);
 }
 
-static void durations_are_nanoseconds_unless_they_say_otherwise(void **state)
-{
-	static const struct unit_case cases[] = {
-		{ "100", 0, 100 },
-		{ "100ns", 0, 100 },
-		{ "10us", 0, 10000 },
-		{ "5ms", 0, 5000000 },
-		{ "30s", 0, UINT64_C(30000000000) },
-		{ "2m", 0, UINT64_C(120000000000) },
-		{ "1h", 0, UINT64_C(3600000000000) },
-		{ "0", 0, 0 },
-		{ "18446744073s", 0, UINT64_C(18446744073000000000) },
-		{ "18446744074s", -ERANGE, 0 },
-		{ "5124096h", -ERANGE, 0 },
-		{ "10u", -EINVAL, 0 },
-		{ "10mss", -EINVAL, 0 },
-		{ "10 ms", -EINVAL, 0 },
-		{ "ms", -EINVAL, 0 },
-		{ "1m30s", -EINVAL, 0 },
-		{ "10MS", -EINVAL, 0 },
-		{ "1d", -EINVAL, 0 },
-	};
-
-	(void)state;
-	check(cases, COUNT_OF(cases), units_parse_duration_ns);
-}
-
 static void a_zero_byte_is_no_end_of_a_number(void **state)
 {
 	uint64_t value;
@@ -137,7 +110,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_numbers_are_digits_and_nothing_else),
 		cmocka_unit_test(sizes_take_k_m_g_with_or_without_b),
-		cmocka_unit_test(durations_are_nanoseconds_unless_they_say_otherwise),
 		cmocka_unit_test(a_zero_byte_is_no_end_of_a_number),
 	};
 
