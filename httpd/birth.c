@@ -15,9 +15,10 @@
 
 int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes, void *tls)
 {
-	/* No CLONE_FILES: see birth_renounce. */
-	const int flags = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-			  CLONE_SETTLS;
+	/* What a pthread has, too: valgrind ends a program that asks for other combinations, so the
+	 * descriptors are parted from afterwards, in birth_renounce. */
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			  CLONE_SYSVSEM | CLONE_SETTLS;
 	uint64_t all = ~UINT64_C(0), before;
 	int host_errno = errno, err = 0;
 
