@@ -85,6 +85,9 @@ $(B)/static/%.a: encode/libcalls.syms
 $(lib): $(objects) $(static_libs) preload/exports.map $(B)/flags
 	$(if $(Q),@echo '  LINK  $@')
 	$(Q)$(CC) $(CFLAGS) $(must_link) $(LDFLAGS) -o $@ $(objects) $(static_libs)
+	$(Q)newest=$$(nm -D --undefined-only $@ | sed -n 's/.*@GLIBC_//p' | sort -V | tail -n 1); \
+	printf '%s\n' "$$newest" $(GLIBC_OLDEST) | sort -V -C || \
+		{ echo "$@ needs GLIBC_$$newest, README says $(GLIBC_OLDEST)"; exit 1; }
 
 # Rebuild when the flags change, not only when the files do.
 $(B)/flags: FORCE
