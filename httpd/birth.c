@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "sampler/os.h"
 #include "sampler/sys.h"
 
 #define OLD_FILES_MAX 65536
@@ -36,11 +37,14 @@ int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_byt
  * closes is closed, and a fork child inherits none of ours. */
 static void leave_files(void)
 {
-	if (sys_call3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) == 0)
+	if (sys_call3(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE) == 0) {
+		os_has_own_table();
 		return;
+	}
 	/* Linux before 5.9.  Without a table of our own, nothing may be closed. */
 	if (sys_call1(SYS_unshare, CLONE_FILES) < 0)
 		return;
+	os_has_own_table();
 	for (int fd = 0; fd < OLD_FILES_MAX; fd++)
 		sys_call1(SYS_close, fd);
 }

@@ -19,7 +19,7 @@ struct server_options {
 /* Never returns. */
 void server_run(const struct server_options *options) __attribute__((noreturn));
 
-/* A fork child: nothing is open any more (its descriptors are closed by os_after_fork). */
+/* A fork child: nothing is open any more (see os_after_fork). */
 void server_after_fork(void);
 
 #endif

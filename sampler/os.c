@@ -110,11 +110,20 @@ void os_close(int fd)
 	f->used = 0;
 }
 
+static _Atomic int own_table;
+
+void os_has_own_table(void)
+{
+	own_table = 1;
+}
+
 void os_after_fork(void)
 {
-	for (unsigned i = 0; i < OS_FILES_MAX; i++)
-		if (files[i].used)
+	for (unsigned i = 0; i < OS_FILES_MAX; i++) {
+		if (files[i].used && !own_table)
 			os_close(files[i].fd);
+		files[i].used = 0;
+	}
 }
 
 static int open_high(const char *path, int flags)

@@ -39,6 +39,9 @@ MUST_CHECK int os_high_fd(int fd);
 int os_is_ours(int fd);
 /* A fork child: closes what it inherited of ours. */
 void os_after_fork(void);
+/* From now on our descriptors are in a table that no child inherits: there is nothing to close, and
+ * what a child has under these numbers is the host's, even if it is the same file. */
+void os_has_own_table(void);
 
 /* Sockets: as the system calls of these names, with our rules for descriptors.  Non-blocking. */
 MUST_CHECK int os_socket(int family);

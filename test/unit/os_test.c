@@ -212,6 +212,23 @@ static void a_fork_child_closes_what_is_ours_and_nothing_else(void **state)
 	}
 }
 
+static void keep_what_the_host_has_there(void)
+{
+	os_has_own_table();
+	os_after_fork();
+	CHILD_DEMAND(is_open(inherited[0]));
+	CHILD_DEMAND(!os_is_ours(inherited[0]));
+}
+
+/* With a table of our own, the same file under the same number is the host's. */
+static void a_fork_child_closes_nothing_when_our_table_is_our_own(void **state)
+{
+	(void)state;
+	inherited[0] = os_high_fd(new_file());
+	assert_child(keep_what_the_host_has_there);
+	os_close(inherited[0]);
+}
+
 /* --- files ----------------------------------------------------------------------------------- */
 
 static void files_are_opened_to_be_read(void **state)
@@ -338,6 +355,7 @@ int main(void)
 		cmocka_unit_test(what_was_never_ours_is_left_alone),
 		cmocka_unit_test(a_number_that_comes_again_is_the_new_file),
 		cmocka_unit_test(a_fork_child_closes_what_is_ours_and_nothing_else),
+		cmocka_unit_test(a_fork_child_closes_nothing_when_our_table_is_our_own),
 		cmocka_unit_test(files_are_opened_to_be_read),
 		cmocka_unit_test(failures_are_numbers_and_leave_errno_alone),
 		cmocka_unit_test(tcp_on_a_free_port),
