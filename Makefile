@@ -26,6 +26,7 @@ must      := -std=gnu11 -D_GNU_SOURCE -DSHIM_VERSION='"$(VERSION)"' -I. -I$(B)/g
              $(if $(SAN),-fsanitize=$(SAN) -DSHIM_CHECKS)
 must_link := -shared -Wl,-soname,libpprofshim.so -Wl,--version-script=preload/exports.map \
              -Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,text -Wl,--exclude-libs,ALL \
+             -Wl,-Bsymbolic-functions,-z,separate-code \
              -Wl,--gc-sections -Wl,--build-id
 cc         = $(CC) $(CPPFLAGS) $(CFLAGS) $(warnings) $(must) $(folder_flags)
 
@@ -35,12 +36,15 @@ ifeq ($(filter $(ARCH),$(arches)),)
 $(error ARCH=$(ARCH): no sampler/sys_$(ARCH).c yet; known: $(arches))
 endif
 sources  := $(sort $(wildcard $(addsuffix /*.c,preload sampler httpd encode)))
+# A sanitizer has its own memcpy, which sees more.
+sources  := $(if $(SAN),$(filter-out sampler/words.c,$(sources)),$(sources))
 headers  := $(wildcard $(addsuffix /*.h,preload sampler httpd encode))
 objects  := $(sources:%.c=$(B)/obj/%.o) $(B)/obj/encode/profile.pb-c.o
 lib      := $(B)/libpprofshim.so
 core     := $(B)/libcore.a
 
 tests    := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*_test.c))
+tests    := $(if $(SAN),$(filter-out %/words_test,$(tests)),$(tests))
 replays  := $(patsubst test/fuzz/%_fuzz.c,$(B)/test/replay/%,$(wildcard test/fuzz/*_fuzz.c))
 fuzzers  := $(patsubst %.c,$(B)/%,$(wildcard test/fuzz/*_fuzz.c))
 hosts    := $(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)) \
@@ -121,6 +125,7 @@ $(fuzzers): $(B)/%: %.c $(core) $(static_libs)
 
 # Hosts are what a distribution ships: no frame pointers.
 host_flags := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread
+$(B)/test/host/counts_threads: host_flags += -rdynamic
 $(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)): $(B)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -o $@ $<
@@ -133,12 +138,24 @@ $(benches): $(B)/%: %.c test/bench/bench.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -fno-builtin-malloc -o $@ $<
 
+$(B)/test/bench/empty.so: test/bench/lib/empty.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
+
 -include $(tests:=.d)
+
+# The same objects with a kernel that fails as the environment wants it: test_presence_faults.py.
+failing  := $(B)/presence/libpprofshim_failing.so
+$(failing): test/fake/sys_failing.c $(lib)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(cc) $(must_link) -Wl,--wrap=clone,--wrap=dlsym $(LDFLAGS) -o $@ $< \
+		$(filter-out $(B)/obj/sampler/sys_$(ARCH).o,$(objects)) $(static_libs)
 
 unit: $(tests) $(replays) ## unit and stress tests, and the fuzz corpus
 	$(Q)scripts/run-tests $(tests) $(replays)
 
-e2e: all $(hosts) $(benches) ## preload the library into real programs and look at the profiles
+e2e: all $(hosts) $(benches) $(failing) ## preload the library into real programs and look at the profiles
 	$(Q)B=$(B) /usr/bin/python3 -m pytest -q test/e2e
 
 test: unit e2e ## both
@@ -159,6 +176,18 @@ fuzz-run: $(fuzzers)
 
 bench: all $(benches) ## what the library costs, as ratios to the plain program
 	$(Q)B=$(B) test/bench/run.py
+
+presence: all $(hosts) $(benches) $(failing) ## that part of e2e which shows that no host notices us
+	$(Q)B=$(B) /usr/bin/python3 -m pytest -q $(wildcard test/e2e/test_presence_*.py)
+
+presence-faults: all $(hosts) $(failing) ## every call of ours fails in every way, in more hosts; hours
+	$(Q)FAULTS=all B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_presence_faults.py
+
+soak-memory: all ## ten minutes of a compiler with little memory (SOAK="MINUTES BUDGET")
+	$(Q)B=$(B) test/soak/memory.py $(SOAK)
+
+bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there costs, beside the peers
+	$(Q)B=$(B) test/bench/run_presence.py
 
 lint: all ## layers, symbols, headers, README, formatting, shell
 	$(Q)scripts/check-layers
@@ -202,5 +231,5 @@ clean: ## remove $(B)
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all unit e2e test sanitize fuzz fuzz-run bench lint install uninstall clean help FORCE
+.PHONY: all unit e2e test sanitize fuzz fuzz-run bench bench-presence soak-memory presence presence-faults lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:

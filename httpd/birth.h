@@ -5,6 +5,7 @@
 #ifndef HTTPD_BIRTH_H
 #define HTTPD_BIRTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sampler/compiler.h"
@@ -13,13 +14,18 @@
  * to itself, and the guards that compiled code reads from it.  birth_<arch>.c */
 void birth_prepare_tls(void *tls);
 
-/* A thread of this process that runs run(arg) with every signal blocked.  0 or -errno; the host's
- * errno is kept. */
+/* A thread of this process that runs run(arg) with every signal blocked.  *tid is its id from
+ * before it runs until it runs no more, then 0: stack and tls are free again.  Returns that id or
+ * -errno; the host's errno is kept. */
 MUST_CHECK int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes,
-			    void *tls);
+			    void *tls, _Atomic int *tid);
 
 /* On the new thread: what it does not need is given up.  No descriptor of the host's (it has a
- * table of its own), no capability, no new privileges, no real-time priority, a name of its own. */
-void birth_renounce(void);
+ * table of its own), no capability, no new privileges, no real-time priority, a name of its own.
+ *
+ * A pthread gives up less.  It keeps its rights: libc repeats set*id on every thread that it knows,
+ * and aborts when one of them may not.  It stays among the host's descriptors: the host's exit
+ * handlers may run on it (last.h). */
+void birth_renounce(bool is_pthread);
 
 #endif

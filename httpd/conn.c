@@ -59,6 +59,7 @@ static void end_request(struct conn *c)
 	if (c->job != NULL)
 		job_free(c->job);
 	c->job = NULL;
+	window_close(&c->x.window);
 	arena_reset(&c->x.arena);
 }
 
@@ -72,6 +73,11 @@ void conn_close(struct conn *c)
 int conn_fd(const struct conn *c)
 {
 	return c->fd;
+}
+
+const struct address *conn_local(const struct conn *c)
+{
+	return c->x.local;
 }
 
 /* While a job works, only the end of the client is of interest. */
@@ -200,6 +206,7 @@ static void serve(void *arg)
 	routes_serve(x);
 	if (x->arena.failed) {
 		/* What was written took the memory: the error needs some, too. */
+		window_close(&x->window);
 		arena_reset(&x->arena);
 		exchange_error(x, 500, "out of memory");
 	}

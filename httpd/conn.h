@@ -27,6 +27,7 @@ struct conn *conn_open(int fd, const struct address *local, const struct desk_vi
 void conn_close(struct conn *c);
 
 int conn_fd(const struct conn *c);
+const struct address *conn_local(const struct conn *c);  /* as conn_open was given it */
 short conn_events(const struct conn *c);        /* for poll */
 
 /* Does what is possible now.  revents is what poll said (0: nothing).  False: it is over, close

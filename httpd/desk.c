@@ -1,18 +1,24 @@
 #include "httpd/desk.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "encode/libcalls.h"
 #include "httpd/address.h"
 #include "httpd/birth.h"
+#include "httpd/identity.h"
+#include "httpd/last.h"
 #include "httpd/names.h"
+#include "httpd/ports.h"
 #include "httpd/server.h"
+#include "httpd/window.h"
 #include "sampler/log.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
 #include "sampler/sys.h"
+#include "sampler/threads.h"
 
 /* The poll loop and the parsers; jobs have stacks of their own. */
 #define STACK_BYTES (128u << 10)
@@ -23,7 +29,14 @@ static struct {
 	const char           *addr;     /* the one of the two in options that can be parsed */
 	char                 *stack;
 	void                 *tls;      /* NULL: by create_thread */
+	uint64_t              host_mask; /* of signals, on the thread that made a pthread */
 	struct server_options server;
+	struct identity       identity; /* its own */
+	_Atomic int           tid;      /* 0: it does not run */
+	_Atomic int           last_tid; /* the same, until it is known that the kernel has let go */
+	_Atomic int           pid;      /* of the process that all this is about */
+	_Atomic unsigned      holders;  /* who holds it off */
+	_Atomic bool          starting;
 } desk;
 
 /* Whatever goes wrong in code of ours ends this thread, never the process. */
@@ -36,20 +49,30 @@ static void end_thread(void)
 static int run(void *unused)
 {
 	const char *addr = desk.addr;
+	int status = 0;
 
 	(void)unused;
 	memset(&self, 0, sizeof(self));
 	self.phase = SELF_DESK;
-	birth_renounce();
+	birth_renounce(desk.tls == NULL);
 	/* Again in each process: %p is its own. */
 	if (address_parse(addr, strlen(addr), os_getpid(), &desk.server.listen) > 0)
-		server_run(&desk.server);
-	return 0;
+		status = server_run(&desk.server);
+	return status;
 }
 
 static void *run_pthread(void *unused)
 {
+	int status;
+
+	desk.last_tid = os_gettid();
+	desk.tid = desk.last_tid;
 	run(unused);
+	/* The host's exit handlers come now, on this thread. */
+	if (last_is_alone(&status))
+		sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &desk.host_mask, NULL,
+			  sizeof(desk.host_mask));
+	desk.tid = 0;
 	return NULL;
 }
 
@@ -95,7 +118,9 @@ int desk_init(const struct desk_options *options)
 	os_guard(desk.stack, GUARD_BYTES);
 	if (options->allocate_tls != NULL)
 		desk.tls = options->allocate_tls(NULL);
+	desk.server.is_pthread = desk.tls == NULL;
 	libcalls_end_thread = end_thread;
+	desk.pid = os_getpid();
 	return 0;
 }
 
@@ -104,25 +129,141 @@ bool desk_starts_anywhere(void)
 	return desk.tls != NULL;
 }
 
-int desk_start(void)
+static int create_pthread(void)
 {
+	/* A pthread must leave libc's own signals 32 and 33 open (what-breaks.md C3). */
 	uint64_t all = ~UINT64_C(0) & ~(UINT64_C(3) << 31), before;
 	int err;
 
-	if (desk.tls != NULL) {
-		birth_prepare_tls(desk.tls);
-		return birth_thread(run, NULL, desk.stack, STACK_BYTES, desk.tls);
-	}
-	/* A pthread must leave libc's own signals 32 and 33 open (what-breaks.md C3). */
+	desk.tid = -1;          /* not known yet, but on its way */
 	sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof(all));
+	desk.host_mask = before;
 	err = desk.options.create_thread(run_pthread);
 	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	if (err < 0)
+		desk.tid = 0;
 	return err;
+}
+
+static int create(void)
+{
+	int tid;
+
+	server_stay();
+	identity_get(&desk.identity);
+	if (desk.tls == NULL)
+		return create_pthread();
+	birth_prepare_tls(desk.tls);
+	tid = birth_thread(run, NULL, desk.stack, STACK_BYTES, desk.tls, &desk.tid);
+	if (tid < 0)
+		return tid;
+	desk.last_tid = tid;
+	return 0;
+}
+
+/* True if the kernel has no thread of ours any more: that is a little later than desk.tid says. */
+static bool is_gone(void)
+{
+	int tid = desk.last_tid;
+
+	if (desk.tid != 0)
+		return false;
+	if (tid != 0 && sys_call3(SYS_tgkill, desk.pid, tid, 0) != -ESRCH)
+		return false;
+	desk.last_tid = 0;
+	return true;
+}
+
+int desk_start(void)
+{
+	bool no = false;
+	int err = 0;
+
+	if (!atomic_compare_exchange_strong(&desk.starting, &no, true))
+		return 0;
+	/* Who holds it off looks at starting after it has added itself to the holders. */
+	if (desk.holders == 0 && is_gone())
+		err = create();
+	desk.starting = false;
+	return err;
+}
+
+static void pause_for(long ns)
+{
+	struct timespec t = { .tv_sec = 0, .tv_nsec = ns };
+
+	sys_call2(SYS_nanosleep, &t, NULL);
+}
+
+void desk_hold_off(void)
+{
+	uint64_t end;
+
+	threads_settle();
+	if (desk.pid != os_getpid())
+		return;
+	desk.holders++;
+	end = os_monotonic_ns() + DESK_LEAVE_NS;
+	while (desk.starting || !is_gone()) {
+		if (os_monotonic_ns() > end) {
+			log_line(LOG_ERROR, "our thread does not end: the host is not alone, or "
+				 "has an observer with its former rights", NULL);
+			return;
+		}
+		server_leave(desk.tid);
+		pause_for(30000);
+	}
+}
+
+void desk_let_back(void)
+{
+	if (desk.pid != os_getpid())
+		return;
+	if (--desk.holders == 0 && desk_start() < 0)
+		log_line(LOG_INFO, "no thread: profiles are recorded, but not served", NULL);
+}
+
+void desk_follow(void)
+{
+	if (is_gone() || desk.pid != os_getpid())
+		return;
+	/* A pthread has kept its rights (birth.h): it is always made again. */
+	if (desk.tls != NULL && !identity_gave_up(&desk.identity))
+		return;
+	desk_hold_off();
+	desk_let_back();
+}
+
+bool desk_is_idle(void)
+{
+	return server_is_idle();
+}
+
+bool desk_holds_port(unsigned port)
+{
+	return ports_hold(port) && desk.pid == os_getpid();
+}
+
+bool desk_asks_for_port(unsigned port)
+{
+	int tid = desk.tid;
+
+	return tid > 0 && desk.pid == os_getpid() && server_asks_for(port, tid);
+}
+
+void desk_give_port(unsigned port)
+{
+	ports_give(port);
 }
 
 void desk_after_fork(void)
 {
+	desk.pid = os_getpid();
+	desk.tid = desk.last_tid = 0;
+	desk.holders = 0;
+	desk.starting = false;
 	os_after_fork();
 	server_after_fork();
+	window_after_fork();
 	names_reset();
 }

@@ -4,9 +4,12 @@
  * with the host (DESIGN.md 9).  It shares nothing with the host but memory: it takes no lock of
  * libc or ld.so, touches no heap, has every signal blocked, and at birth drops every capability.
  *
- * Context   desk_init: the constructor, on the host's thread.  desk_start: the constructor, or the
- *           first tick of a fork child (inside the handler).  desk_after_fork: the child's only
- *           thread. */
+ * Some things a host can only do alone, or want every thread to be what it has become: then our
+ * thread ends, cutting its clients, and is made again by whoever sent it away.
+ *
+ * Context   desk_init: the constructor, on the host's thread.  desk_start: any thread of the host,
+ *           also inside a handler if desk_starts_anywhere.  desk_after_fork: the child's only
+ *           thread.  The rest: any thread of the host, in a door. */
 #ifndef HTTPD_DESK_H
 #define HTTPD_DESK_H
 
@@ -31,12 +34,33 @@ struct desk_options {
 /* 0, -ENOMEM; -EINVAL: "off", there is nothing to start. */
 MUST_CHECK int desk_init(const struct desk_options *options);
 
-/* 0 or -errno. */
+/* 0, also when it runs already or somebody holds it off; or -errno. */
 int desk_start(void);
 /* False: the thread is made by pthread_create, which is nothing for a signal handler. */
 bool desk_starts_anywhere(void);
 
 /* The child has no desk: closes what it inherited of its parent's. */
 void desk_after_fork(void);
+
+/* Our thread ends, and is not started until as many calls of desk_let_back as of this have been.
+ * Waits until the kernel has no such thread: some 100 us, DESK_LEAVE_NS at most (then the log says
+ * so).  Nothing happens in a child that came without desk_after_fork. */
+#define DESK_LEAVE_NS 1000000000ull
+void desk_hold_off(void);
+void desk_let_back(void);
+
+/* The calling thread has changed its identity: if our thread could do now what this one can not
+ * any more (identity.h), it is made again, as this one is. */
+void desk_follow(void);
+
+/* True while nobody is connected. */
+bool desk_is_idle(void);
+
+/* The host wants this TCP port, which is taken.  True: it was ours; our thread is held off, and
+ * desk_give_port says, before desk_let_back, that it shall come back at the next port. */
+bool desk_holds_port(unsigned port);
+void desk_give_port(unsigned port);
+/* True: the desk of another process of this user held it, and moves on as soon as it reads that. */
+bool desk_asks_for_port(unsigned port);
 
 #endif

@@ -9,6 +9,7 @@
 #include "httpd/address.h"
 #include "httpd/body.h"
 #include "httpd/request.h"
+#include "httpd/window.h"
 #include "sampler/ground.h"
 
 /* What all requests share: fixed when the thread is born. */
@@ -32,6 +33,7 @@ struct exchange {
 	const struct desk_view *desk;
 	const struct address   *local;  /* what it came in at */
 	struct arena            arena;  /* of this request: the answer lives here */
+	struct window           window; /* of this request, closed with it */
 	struct request          request;
 	const char             *path;   /* clean and decoded; path_len bytes and a 0 */
 	size_t                  path_len;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "sampler/log.h"
@@ -79,9 +80,12 @@ int listen_open(struct listener *l, const struct address *wanted, unsigned tries
 	fd = open_socket(l, tries);
 	l->fd = fd < 0 ? -1 : fd;
 	address_format(&l->address, text, sizeof(text));
-	if (fd < 0)
+	if (fd < 0 && fd != l->refused)
 		log_line(LOG_ERROR, "cannot listen on ", text, ": ", error_text(fd), NULL);
-	else
+	else if (fd >= 0 && memcmp(&l->said, &l->address, sizeof(l->said)) != 0)
 		log_line(LOG_INFO, "listening on ", text, NULL);
+	l->refused = fd < 0 ? fd : 0;
+	if (fd >= 0)
+		l->said = l->address;
 	return fd < 0 ? fd : 0;
 }

@@ -229,7 +229,7 @@ const struct names_cache_object *names_cache_get(const struct module *module)
 
 void names_cache_reset(void)
 {
-	for (uint32_t i = 0; i < cache.rows; i++)
-		forget(&cache.object[i]);
-	memset(&cache, 0, sizeof(cache));
+	/* Only what was in use: a fork child pays for each page that is written here. */
+	while (cache.rows > 0)
+		forget(&cache.object[--cache.rows]);
 }

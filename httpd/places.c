@@ -90,25 +90,28 @@ struct places *places_new(struct arena *arena, const struct desk_view *desk, str
 
 /* --- places ---------------------------------------------------------------------------------- */
 
-static void name_place(struct places *p, struct place *place)
+static void name_place(struct places *p, struct place *place, const struct module *m)
 {
-	static const struct names_answer truncated = { "[truncated]", "[truncated]",
-						       FRAME_TRUNCATED, false };
+	static const struct names_answer no_code[] = {
+		{ "[truncated]", "[truncated]", FRAME_TRUNCATED, false },
+		{ "[evicted]", "[evicted]", FRAME_EVICTED, false },
+	};
 
-	if (place->frame == FRAME_TRUNCATED) {
-		place->function = truncated;
-		return;
-	}
-	place->module = p->desk->ground->find_module(place->frame);
+	for (unsigned i = 0; i < COUNT_OF(no_code); i++)
+		if (place->frame == no_code[i].start) {
+			place->function = no_code[i];
+			return;
+		}
+	place->module = m;
 	if (p->desk->names)
 		names_find(p->arena, place->module, frame_pc(place->frame), &place->function);
 }
 
-static struct place **find_slot(struct place **slot, uint32_t slots, frame_t frame)
+static struct place **find_slot(struct place **slot, uint32_t slots, frame_t frame, bool by_module)
 {
 	uint32_t at = (uint32_t)levels_hash(frame) & (slots - 1);
 
-	while (slot[at] != NULL && slot[at]->frame != frame)
+	while (slot[at] != NULL && (slot[at]->frame != frame || slot[at]->by_module != by_module))
 		at = (at + 1) & (slots - 1);
 	return &slot[at];
 }
@@ -122,22 +125,23 @@ static bool grow(struct places *p)
 		return false;
 	for (uint32_t i = 0; i < p->slots; i++)
 		if (p->slot[i] != NULL)
-			*find_slot(slot, slots, p->slot[i]->frame) = p->slot[i];
+			*find_slot(slot, slots, p->slot[i]->frame, p->slot[i]->by_module) =
+				p->slot[i];
 	p->slot = slot;
 	p->slots = slots;
 	return true;
 }
 
-struct place *places_find(struct places *p, frame_t frame)
+static struct place *find_or_add(struct places *p, frame_t frame, bool by_module)
 {
-	struct place **slot = find_slot(p->slot, p->slots, frame);
+	struct place **slot = find_slot(p->slot, p->slots, frame, by_module);
 
 	if (*slot != NULL)
 		return *slot;
 	if (2 * p->used >= p->slots) {
 		if (!grow(p))
 			return NULL;
-		slot = find_slot(p->slot, p->slots, frame);
+		slot = find_slot(p->slot, p->slots, frame, by_module);
 	}
 	if (p->in_chunk == CHUNK) {
 		p->chunk = arena_alloc(p->arena, CHUNK * sizeof(*p->chunk));
@@ -147,10 +151,36 @@ struct place *places_find(struct places *p, frame_t frame)
 		return NULL;
 	*slot = &p->chunk[p->in_chunk++];
 	(*slot)->frame = frame;
+	(*slot)->by_module = by_module;
 	p->used++;
-	name_place(p, *slot);
-	job_breathe();
 	return *slot;
+}
+
+#define NO_MODULE 0xffffu
+
+/* What has an epoch has a second place, by the number of its module instead, for all epochs. */
+struct place *places_find(struct places *p, frame_t frame)
+{
+	struct place *place = find_or_add(p, frame, false), *same = place;
+	const struct module *m;
+
+	if (place == NULL || place->same != NULL)
+		return place != NULL ? place->same : NULL;
+	m = p->desk->ground->find_module(frame);
+	if (frame_epoch(frame) != 0) {
+		frame_t number = m != NULL ? (frame_t)(m - p->desk->ground->module(0)) : NO_MODULE;
+
+		same = find_or_add(p, frame_pc(frame) | number << 48, true);
+	}
+	if (same == NULL)
+		return NULL;
+	if (same->same == NULL) {
+		same->same = same;
+		name_place(p, same, m);
+		job_breathe();
+	}
+	place->same = same;
+	return same;
 }
 
 uint64_t places_location(struct places *p, frame_t frame)

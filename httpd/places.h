@@ -16,7 +16,9 @@
 #include "httpd/names.h"
 
 struct place {
-	frame_t              frame;
+	frame_t              frame;     /* by_module: with the module's number for its epoch */
+	bool                 by_module;
+	struct place        *same;      /* this one, or that by the module */
 	const struct module *module;    /* NULL: none */
 	struct names_answer  function;
 	uint64_t             location;  /* id in the profile; 0: not mentioned yet */
@@ -27,7 +29,8 @@ struct places;
 /* pprof NULL: text is made, nobody needs ids.  NULL if the arena is full. */
 struct places *places_new(struct arena *arena, const struct desk_view *desk, struct pprof *pprof);
 
-/* NULL only if the arena is full.  With desk->names false function has no name. */
+/* One place for an address of a module, in whichever of its epochs it was met.  NULL only if the
+ * arena is full.  With desk->names false function has no name. */
 struct place *places_find(struct places *p, frame_t frame);
 
 /* The location's id in the profile, 0 if the arena is full. */

@@ -6,6 +6,7 @@
 #include "encode/gzip.h"
 #include "httpd/job.h"
 #include "httpd/query.h"
+#include "sampler/levels.h"
 #include "sampler/os.h"
 
 #define SECOND_NS  1000000000ll
@@ -22,6 +23,34 @@ void profiles_stack(struct exchange *x, const struct profile_kind *kind, struct 
 		hidden = places_allocator_frames(places, scratch, out->depth);
 	out->frame = scratch + hidden;
 	out->depth -= hidden;
+}
+
+struct shown {
+	struct exchange           *x;
+	const struct profile_kind *kind;
+	struct places             *places;
+	frame_t                   *scratch;
+};
+
+static uint64_t shown_as(void *with, uint32_t stack)
+{
+	struct shown *s = with;
+	struct profile_stack frames;
+	uint64_t hash = 0;
+
+	profiles_stack(s->x, s->kind, s->places, stack, s->scratch, &frames);
+	for (unsigned i = 0; i < frames.depth; i++)
+		hash = levels_hash(hash ^ (uintptr_t)places_find(s->places, frames.frame[i]));
+	job_breathe();
+	return hash;
+}
+
+void profiles_merge(struct exchange *x, const struct profile_kind *kind, struct places *places,
+		    frame_t scratch[static PROFILES_FRAMES_MAX], struct samples *samples)
+{
+	struct shown shown = { x, kind, places, scratch };
+
+	samples_merge(samples, &x->arena, shown_as, &shown);
 }
 
 /* --- protobuf -------------------------------------------------------------------------------- */
@@ -78,9 +107,9 @@ static bool wants_thread_label(const struct exchange *x)
 	       strcmp(value, "thread") == 0;
 }
 
-static void fill_head(struct exchange *x, const struct profile_kind *kind, const struct window *w,
-		      struct pprof_head *head)
+static void fill_head(struct exchange *x, const struct profile_kind *kind, struct pprof_head *head)
 {
+	const struct window *w = &x->window;
 	struct ground_rates rates;
 
 	x->desk->ground->get_rates(&rates);
@@ -96,22 +125,23 @@ static void fill_head(struct exchange *x, const struct profile_kind *kind, const
 		head->duration_nanos = (int64_t)(os_monotonic_ns() - w->begin_ns);
 }
 
-static void add_samples(struct exchange *x, const struct profile_kind *kind, const struct window *w,
-			struct pprof *pprof)
+static void add_samples(struct exchange *x, const struct profile_kind *kind, struct pprof *pprof)
 {
 	struct places *places = places_new(&x->arena, x->desk, pprof);
 	struct work *work = arena_alloc(&x->arena, sizeof(*work));
 	struct samples samples;
 
-	samples_collect(&samples, &x->arena, w,
+	samples_collect(&samples, &x->arena, &x->window,
 			wants_thread_label(x) ? SAMPLES_BY_THREAD : SAMPLES_BY_STACK);
+	if (!x->arena.failed)
+		profiles_merge(x, kind, places, work->frame, &samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
 		add_sample(x, kind, pprof, places, work, &samples.sample[i]);
 		job_breathe();
 	}
 }
 
-static void write_proto(struct exchange *x, const struct profile_kind *kind, const struct window *w)
+static void write_proto(struct exchange *x, const struct profile_kind *kind)
 {
 	struct pprof_head head;
 	struct gzip *gzip = gzip_begin(&x->arena, &x->reply.body.sink, GZIP_LEVEL_DEFAULT);
@@ -120,35 +150,34 @@ static void write_proto(struct exchange *x, const struct profile_kind *kind, con
 
 	if (gzip == NULL)
 		return;
-	fill_head(x, kind, w, &head);
+	fill_head(x, kind, &head);
 	body_breather_init(&breather, gzip_sink(gzip));
 	pprof = pprof_begin(&x->arena, &breather.sink, &head);
 	if (pprof == NULL)
 		return;
 	add_drops(x, pprof);
-	add_samples(x, kind, w, pprof);
+	add_samples(x, kind, pprof);
 	if (pprof_end(pprof) < 0 || gzip_end(gzip) < 0)
 		x->arena.failed = true;
 }
 
 /* --- the requests ---------------------------------------------------------------------------- */
 
-void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, struct window *w,
-			   int64_t seconds, const char *filename)
+void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, int64_t seconds,
+			   const char *filename)
 {
 	if (seconds > SECONDS_MAX)
 		seconds = SECONDS_MAX;
 	exchange_file(x, filename);
-	job_sleep_until(w->begin_ns + (uint64_t)(seconds * SECOND_NS));
+	job_sleep_until(x->window.begin_ns + (uint64_t)(seconds * SECOND_NS));
 	x->desk->ground->refresh();
-	write_proto(x, kind, w);
+	write_proto(x, kind);
 }
 
 static void serve_delta(struct exchange *x, const struct profile_kind *kind, int64_t seconds)
 {
 	static const char suffix[] = "-delta";
 	char *filename = arena_alloc(&x->arena, strlen(kind->name) + sizeof(suffix));
-	struct window w;
 
 	if (filename == NULL)
 		return;
@@ -159,8 +188,8 @@ static void serve_delta(struct exchange *x, const struct profile_kind *kind, int
 		x->reply.length_unknown = true;
 		return;
 	}
-	window_open(&w, &x->arena, x->desk->ground, kind->ground);
-	profiles_serve_window(x, kind, &w, seconds, filename);
+	window_open(&x->window, &x->arena, x->desk->ground, kind->ground);
+	profiles_serve_window(x, kind, seconds, filename);
 }
 
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind)
@@ -168,7 +197,6 @@ void profiles_serve_named(struct exchange *x, const struct profile_kind *kind)
 	struct request_text query = x->request.query;
 	int64_t seconds = 0, debug = query_int_or(query.at, query.len, "debug", 0);
 	int found = query_int(query.at, query.len, "seconds", &seconds);
-	struct window w;
 
 	if (found == QUERY_BAD || (found == QUERY_INT && seconds <= 0)) {
 		exchange_error(x, 400,
@@ -178,14 +206,14 @@ void profiles_serve_named(struct exchange *x, const struct profile_kind *kind)
 	} else if (found == QUERY_INT) {
 		serve_delta(x, kind, seconds);
 	} else {
-		window_all(&w, x->desk->ground, kind->ground);
+		window_all(&x->window, x->desk->ground, kind->ground);
 		x->desk->ground->refresh();
 		if (debug != 0) {
 			exchange_text(x);
-			kind->text(x, &w);
+			kind->text(x);
 		} else {
 			exchange_file(x, kind->name);
-			write_proto(x, kind, &w);
+			write_proto(x, kind);
 		}
 	}
 }

@@ -23,15 +23,15 @@ struct profile_kind {
 	/* The values of one sample from its counters. */
 	void (*values)(const int64_t counter[SITES_VALUES], int64_t *value);
 	/* The debug=1 form; the reply is text already. */
-	void (*text)(struct exchange *x, const struct window *w);
+	void (*text)(struct exchange *x);
 };
 
 /* Go's order of checks for a named profile: seconds, gc, debug (go-contract.md 1.3, 1.4). */
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind);
 
-/* Waits until `seconds` after the window's beginning and writes what happened in it. */
-void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, struct window *w,
-			   int64_t seconds, const char *filename);
+/* Waits until `seconds` after the beginning of x->window and writes what happened in it. */
+void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, int64_t seconds,
+			   const char *filename);
 
 /* A stack as it was cut, and the mark that it was. */
 #define PROFILES_FRAMES_MAX (STACK_DEPTH_MAX + 1)
@@ -44,5 +44,10 @@ struct profile_stack {
 void profiles_stack(struct exchange *x, const struct profile_kind *kind, struct places *places,
 		    uint32_t stack, frame_t scratch[static PROFILES_FRAMES_MAX],
 		    struct profile_stack *out);
+
+/* Samples whose stacks are shown alike become one: what differed were frames left out, or the
+ * epochs of one module. */
+void profiles_merge(struct exchange *x, const struct profile_kind *kind, struct places *places,
+		    frame_t scratch[static PROFILES_FRAMES_MAX], struct samples *samples);
 
 #endif

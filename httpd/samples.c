@@ -59,11 +59,13 @@ static void add_row(struct table *t, struct samples *out, const struct window *w
 		s->value[i] += value[i];
 }
 
-void samples_collect(struct samples *out, struct arena *arena, const struct window *w, int by)
+void samples_collect(struct samples *out, struct arena *arena, struct window *w, int by)
 {
-	uint32_t end = w->ground->end(w->profile), slots = 16;
+	uint32_t end, slots = 16;
 	struct table t;
 
+	window_begin_reading(w);
+	end = w->ground->end(w->profile);
 	while (slots < 2 * end)
 		slots *= 2;
 	out->count = 0;
@@ -75,4 +77,41 @@ void samples_collect(struct samples *out, struct arena *arena, const struct wind
 		if (row % 256 == 0)
 			job_breathe();
 	}
+}
+
+/* --- after the places are known -------------------------------------------------------------- */
+
+struct seen {
+	uint64_t shown;                 /* and the rest of the key */
+	uint32_t sample;                /* + 1; 0: free */
+};
+
+void samples_merge(struct samples *s, struct arena *arena,
+		   uint64_t (*shown)(void *with, uint32_t stack), void *with)
+{
+	uint32_t slots = 16, kept = 0;
+	struct seen *seen;
+
+	while (slots < 2 * s->count)
+		slots *= 2;
+	seen = arena_alloc(arena, slots * sizeof(*seen));
+	for (uint32_t i = 0; seen != NULL && i < s->count; i++) {
+		const struct sample from = s->sample[i];
+		uint64_t hash = levels_hash(shown(with, from.key.stack) ^
+					    (uint64_t)from.key.size << 32 ^
+					    (uint64_t)from.key.thread << 16 ^ from.key.labels);
+		uint32_t at = (uint32_t)hash & (slots - 1);
+
+		while (seen[at].sample != 0 && seen[at].shown != hash)
+			at = (at + 1) & (slots - 1);
+		if (seen[at].sample == 0) {
+			s->sample[kept] = from;
+			seen[at] = (struct seen){ hash, ++kept };
+			continue;
+		}
+		for (unsigned v = 0; v < SITES_VALUES; v++)
+			s->sample[seen[at].sample - 1].value[v] += from.value[v];
+	}
+	if (seen != NULL)
+		s->count = kept;
 }

@@ -21,7 +21,13 @@ struct samples {
 };
 
 /* All samples of the window with any counter that is not 0, in the order in which their first sites
- * were met.  When the arena is full: none, and its failed flag. */
-void samples_collect(struct samples *out, struct arena *arena, const struct window *w, int by);
+ * were met; the window is being read from now on.  When the arena is full: none, and its failed
+ * flag. */
+void samples_collect(struct samples *out, struct arena *arena, struct window *w, int by);
+
+/* Samples that a client could not tell apart become one.  shown: a number of 64 random bits that
+ * two stacks have in common if they are shown alike.  When the arena is full: nothing is merged. */
+void samples_merge(struct samples *s, struct arena *arena,
+		   uint64_t (*shown)(void *with, uint32_t stack), void *with);
 
 #endif

@@ -31,13 +31,12 @@ void serve_profile(struct exchange *x)
 {
 	struct request_text query = x->request.query;
 	int64_t seconds = query_int_or(query.at, query.len, "seconds", 0);
-	struct window w;
 
 	if (exchange_is_head(x)) {
 		exchange_file(x, kind.name);
 		x->reply.length_unknown = true;
 		return;
 	}
-	window_open(&w, &x->arena, x->desk->ground, kind.ground);
-	profiles_serve_window(x, &kind, &w, seconds > 0 ? seconds : SECONDS_DEFAULT, kind.name);
+	window_open(&x->window, &x->arena, x->desk->ground, kind.ground);
+	profiles_serve_window(x, &kind, seconds > 0 ? seconds : SECONDS_DEFAULT, kind.name);
 }

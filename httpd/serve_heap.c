@@ -113,7 +113,7 @@ static void write_stats(struct buf *b, const int64_t c[SITES_VALUES])
 	text_stats(b, stat, STATS);
 }
 
-static void write_text(struct exchange *x, const struct window *w);
+static void write_text(struct exchange *x);
 
 #define HEAP_KIND(kind_name, default_type)                                                     \
 	{                                                                                      \
@@ -133,18 +133,20 @@ static void write_text(struct exchange *x, const struct window *w);
 static const struct profile_kind heap = HEAP_KIND("heap", NULL);
 static const struct profile_kind allocs = HEAP_KIND("allocs", "alloc_space");
 
-static void write_rows(struct exchange *x, struct buf *b, const struct samples *samples)
+static void write_rows(struct exchange *x, struct buf *b, struct samples *samples)
 {
 	struct places *places = places_new(&x->arena, x->desk, NULL);
 	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
 
+	if (!x->arena.failed)
+		profiles_merge(x, &heap, places, work->frame, samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples->count; i++) {
 		write_row(x, b, &heap, places, work, &samples->sample[i]);
 		job_breathe();
 	}
 }
 
-static void write_text(struct exchange *x, const struct window *w)
+static void write_text(struct exchange *x)
 {
 	struct ground_rates rates;
 	struct samples samples;
@@ -154,7 +156,7 @@ static void write_text(struct exchange *x, const struct window *w)
 	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
 
 	x->desk->ground->get_rates(&rates);
-	samples_collect(&samples, &x->arena, w, SAMPLES_BY_SIZE);
+	samples_collect(&samples, &x->arena, &x->window, SAMPLES_BY_SIZE);
 	if (x->arena.failed)
 		return;
 	for (uint32_t i = 0; i < samples.count; i++) {

@@ -5,7 +5,7 @@
 
 static uint64_t count_of(const struct exchange *x, const struct route *r)
 {
-	return r->profile < 0 ? 0 : x->desk->ground->end((enum ground_profile)r->profile) - 1;
+	return r->profile < 0 ? 0 : x->desk->ground->sites((enum ground_profile)r->profile);
 }
 
 static void write_table(struct exchange *x, struct buf *b)

@@ -2,63 +2,56 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "httpd/conn.h"
 #include "httpd/job.h"
-#include "httpd/listen.h"
+#include "httpd/last.h"
+#include "httpd/ports.h"
+#include "httpd/window.h"
+#include "httpd/yield.h"
 #include "sampler/os.h"
 
 /* Chores: what nobody tells us about.  Often at first, because most of it comes early. */
 #define CHORES_FIRST_NS 100000000ull
 #define CHORES_MAX_NS   1000000000ull
+/* What the kernel refused (accept: EMFILE; poll: EINVAL, when the host lowers its limit of open
+ * files under what we have) is tried again after this. */
+#define PAUSE_NS 50000000ull
 
 static struct {
 	const struct server_options *options;
-	struct listener listener[ADDRESS_MAX];
 	struct conn    *conn[SERVER_CONNS_MAX];
-	unsigned        conns;
+	_Atomic unsigned conns;
 	uint64_t        chores_ns, interval_ns; /* when next, and then after how long */
 	unsigned        chores_done, quiet_scans;
+	uint64_t        reclaim_ns;             /* when the ground wants to give memory back */
+	uint64_t        accept_ns, alone_ns;    /* not to be tried, not to be looked at before */
+	int             bell;                   /* readable: look at leave; < 0 none */
+	_Atomic bool    leave;
+	_Atomic unsigned wish;                  /* a port that the host wants; 0 none */
+	_Atomic bool    wish_heard;             /* its holder was asked */
 } server;
 
 void server_after_fork(void)
 {
 	memset(&server, 0, sizeof(server));
+	ports_after_fork();
 }
 
-/* --- listening ------------------------------------------------------------------------------- */
-
-static void open_all(void)
+static void accept_from(const struct listener *l)
 {
-	for (size_t i = 0; i < server.options->listen.count; i++)
-		if (listen_open(&server.listener[i], &server.options->listen.address[i],
-				server.options->port_tries) < 0)
-			server.listener[i].fd = -1;
-}
-
-/* Sockets that are not ours any more (closefrom, dup2 onto the number) are opened again, at the
- * port they had if it is free. */
-static void reopen_lost(void)
-{
-	for (size_t i = 0; i < server.options->listen.count; i++) {
-		struct listener *l = &server.listener[i];
-		struct address had = l->address;
-
-		if (l->fd < 0 || os_is_ours(l->fd))
-			continue;
-		os_close(l->fd);
-		if (listen_open(l, &had, server.options->port_tries) < 0)
-			l->fd = -1;
+	if (!os_is_ours(l->fd)) {
+		server.chores_ns = 0;   /* at once, or poll would find it again and again */
+		return;
 	}
-}
-
-static void accept_from(struct listener *l)
-{
-	while (server.conns < SERVER_CONNS_MAX && os_is_ours(l->fd)) {
+	while (server.conns < SERVER_CONNS_MAX) {
 		int fd = os_accept(l->fd);
 		struct conn *c;
 
+		if (fd < 0 && fd != -EAGAIN)
+			server.accept_ns = os_monotonic_ns() + PAUSE_NS;
 		if (fd < 0)
 			return;
 		c = conn_open(fd, &l->address, &server.options->view);
@@ -71,23 +64,27 @@ static void accept_from(struct listener *l)
 
 static size_t fill_poll(struct pollfd *fds)
 {
-	size_t n = 0;
+	bool accepts = server.conns < SERVER_CONNS_MAX && os_monotonic_ns() >= server.accept_ns;
+	size_t n = ports_poll(fds, accepts);
 
-	for (size_t i = 0; i < server.options->listen.count; i++)
-		fds[n++] = (struct pollfd){
-			.fd = server.conns < SERVER_CONNS_MAX ? server.listener[i].fd : -1,
-			.events = POLLIN,
-		};
 	for (unsigned i = 0; i < server.conns; i++)
 		fds[n++] = (struct pollfd){ .fd = conn_fd(server.conn[i]),
 					    .events = conn_events(server.conn[i]) };
+	fds[n++] = (struct pollfd){ .fd = server.bell, .events = POLLIN };
 	return n;
 }
 
 static uint64_t next_due(void)
 {
-	uint64_t due = server.chores_ns;
+	uint64_t due = server.chores_ns, now = os_monotonic_ns();
 
+	/* Without a bell we have to look ourselves. */
+	if (server.bell < 0 && now + PAUSE_NS < due)
+		due = now + PAUSE_NS;
+	if (server.accept_ns > now && server.accept_ns < due)
+		due = server.accept_ns;
+	if (server.reclaim_ns < due)
+		due = server.reclaim_ns;
 	for (unsigned i = 0; i < server.conns; i++)
 		if (conn_due_ns(server.conn[i]) < due)
 			due = conn_due_ns(server.conn[i]);
@@ -118,7 +115,7 @@ static void do_chores(void)
 	unsigned n = ++server.chores_done;
 	bool now_and_then = n % 8 == 0 || (n & (n - 1)) == 0;
 
-	reopen_lost();
+	ports_reopen_lost();
 	if (now_and_then)
 		ground->find_threads();
 	if (ground->wants_refresh() && (now_and_then || server.quiet_scans < 8)) {
@@ -127,33 +124,149 @@ static void do_chores(void)
 		ground->refresh();
 		server.quiet_scans = ground->modules() != before ? 0 : server.quiet_scans + 1;
 	}
-	if (server.interval_ns < CHORES_MAX_NS)
-		server.interval_ns *= 2;
+	server.interval_ns *= 2;
+	if (server.interval_ns > CHORES_MAX_NS)
+		server.interval_ns = CHORES_MAX_NS;
 	server.chores_ns = os_monotonic_ns() + server.interval_ns;
+	server.reclaim_ns = 0;
 }
 
-static void loop_once(void)
+/* False: the kernel lets us neither wait nor sleep. */
+static bool wait_for(struct pollfd *fds, size_t n, uint64_t ns)
 {
-	struct pollfd fds[ADDRESS_MAX + SERVER_CONNS_MAX];
-	size_t n = fill_poll(fds), listeners = server.options->listen.count;
+	const struct ground *ground = server.options->view.ground;
+	int ready;
+
+	ground->rest(true);
+	ready = os_poll(fds, n, ns);
+	ground->rest(false);
+	return ready >= 0 || ready == -EINTR || os_sleep(PAUSE_NS) == 0;
+}
+
+/* Connections are cut, not ended: no port of ours stays in TIME_WAIT, where it would be in the way
+ * of who wants it. */
+static void cut(struct conn *c)
+{
+	os_cut(conn_fd(c));
+	conn_close(c);
+}
+
+/* Somebody else wants the port at this address. */
+static void move(const struct address *address)
+{
+	unsigned kept = 0, before = server.conns;
+
+	for (unsigned i = 0; i < before; i++)
+		if (conn_local(server.conn[i]) == address)
+			cut(server.conn[i]);
+		else
+			server.conn[kept++] = server.conn[i];
+	server.conns = kept;
+	ports_move(address);
+}
+
+static void hear_bell(void)
+{
+	unsigned port;
+
+	os_still_bell(server.bell);
+	port = server.wish;
+	if (port == 0)
+		return;
+	server.wish_heard = yield_ask(port);
+	server.wish = 0;
+}
+
+static bool loop_once(void)
+{
+	struct pollfd fds[PORTS_POLL_MAX + SERVER_CONNS_MAX + 1];
+	size_t n = fill_poll(fds), i;
 	uint64_t now = os_monotonic_ns(), due = next_due();
+	const struct listener *l;
+	const struct address *a;
 
 	/* An error of poll leaves revents as they are: all 0, from fill_poll. */
-	(void)!os_poll(fds, n, due > now ? due - now : 0);
-	go_all(fds + listeners);
-	for (size_t i = 0; i < listeners; i++)
-		if (fds[i].revents != 0)
-			accept_from(&server.listener[i]);
+	if (!wait_for(fds, n, due > now ? due - now : 0))
+		return false;
+	if (fds[n - 1].revents != 0)
+		hear_bell();
+	go_all(fds + 2 * server.options->listen.count);
+	for (i = 0; (l = ports_ready(fds, &i)) != NULL;)
+		accept_from(l);
+	for (i = 0; (a = ports_wanted(fds, &i)) != NULL;)
+		move(a);
 	if (os_monotonic_ns() >= server.chores_ns)
 		do_chores();
+	if (os_monotonic_ns() >= server.reclaim_ns)
+		server.reclaim_ns = window_reclaim(server.options->view.ground);
+	return true;
 }
 
-void server_run(const struct server_options *options)
+static bool is_left_alone(int *status)
 {
+	uint64_t now = os_monotonic_ns();
+
+	if (now < server.alone_ns)
+		return false;
+	server.alone_ns = now + (server.options->is_pthread ? PAUSE_NS : CHORES_MAX_NS);
+	return last_is_alone(status);
+}
+
+/* --- from outside ---------------------------------------------------------------------------- */
+
+void server_stay(void)
+{
+	server.leave = false;
+}
+
+void server_leave(int tid)
+{
+	server.leave = true;
+	os_ring_bell(tid);
+}
+
+bool server_is_idle(void)
+{
+	return server.conns == 0;
+}
+
+/* How long our thread may take to ask: it may be at a step of a job. */
+#define WISH_NS 20000000ull
+
+bool server_asks_for(unsigned port, int tid)
+{
+	uint64_t end = os_monotonic_ns() + WISH_NS;
+	unsigned no = 0;
+
+	if (!atomic_compare_exchange_strong(&server.wish, &no, port))
+		return false;
+	os_ring_bell(tid);
+	while (server.wish == port && os_monotonic_ns() < end)
+		(void)!os_sleep(50000);
+	no = port;
+	return !atomic_compare_exchange_strong(&server.wish, &no, 0) && server.wish_heard;
+}
+
+static void close_all(void)
+{
+	while (server.conns > 0)
+		cut(server.conn[--server.conns]);
+	ports_close();
+	os_close(server.bell);
+}
+
+int server_run(const struct server_options *options)
+{
+	int status = 0;
+
 	server.options = options;
-	open_all();
+	server.bell = os_open_bell();
+	ports_open(&options->listen, options->port_tries);
 	server.interval_ns = CHORES_FIRST_NS;
 	server.chores_ns = os_monotonic_ns() + CHORES_FIRST_NS;
-	for (;;)
-		loop_once();
+	while (!server.leave && !is_left_alone(&status) && loop_once())
+		continue;
+	close_all();
+	options->view.ground->rest(true);
+	return status;
 }

@@ -13,11 +13,26 @@
 struct server_options {
 	struct address_list listen;
 	unsigned            port_tries;
+	bool                is_pthread;         /* libc counts our thread among the host's */
 	struct desk_view    view;
 };
 
-/* Never returns. */
-void server_run(const struct server_options *options) __attribute__((noreturn));
+/* Until server_leave, until nothing else is left of the host, or until the kernel lets us neither
+ * wait nor sleep; then nothing is open any more.  Run again, it takes the same addresses.  Returns
+ * the status with which the host has ended, if it has. */
+int server_run(const struct server_options *options);
+
+/* Any thread: server_run shall return, within the few milliseconds of a step of a job.  By the
+ * thread's id, which finds it in poll. */
+void server_leave(int tid);
+/* Before server_run, to undo server_leave. */
+void server_stay(void);
+
+/* Any thread: true while nobody is connected. */
+bool server_is_idle(void);
+/* Any thread: true if another process of ours holds this TCP port and has been asked for it by our
+ * thread, whose id is tid.  Waits for our thread, 20 ms at most. */
+bool server_asks_for(unsigned port, int tid);
 
 /* A fork child: nothing is open any more (see os_after_fork). */
 void server_after_fork(void);

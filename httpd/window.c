@@ -1,7 +1,25 @@
 #include "httpd/window.h"
 
+#include <string.h>
+
 #include "httpd/job.h"
 #include "sampler/os.h"
+
+/* How long a reading stands back for the ground, which waits for those before it to end. */
+#define WAITS     50
+#define WAIT_NS   1000000
+
+static struct {
+	struct window *first;           /* of the open ones */
+	bool waits[GROUND_PROFILES];    /* the ground does, until nobody reads */
+} windows;
+
+void window_after_fork(void)
+{
+	memset(&windows, 0, sizeof(windows));
+}
+
+/* --- one ------------------------------------------------------------------------------------- */
 
 void window_all(struct window *w, const struct ground *ground, enum ground_profile profile)
 {
@@ -10,27 +28,49 @@ void window_all(struct window *w, const struct ground *ground, enum ground_profi
 		.profile = profile,
 		.begin_ns = os_monotonic_ns(),
 		.begin_real_ns = os_realtime_ns(),
+		.is_open = true,
+		.next = windows.first,
 	};
+	windows.first = w;
+}
+
+void window_close(struct window *w)
+{
+	struct window **at = &windows.first;
+
+	if (!w->is_open)
+		return;
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	w->is_open = false;
+}
+
+void window_begin_reading(struct window *w)
+{
+	for (unsigned i = 0; i < WAITS && windows.waits[w->profile]; i++)
+		job_sleep_until(os_monotonic_ns() + WAIT_NS);
+	w->is_read = true;
 }
 
 void window_open(struct window *w, struct arena *arena, const struct ground *ground,
 		 enum ground_profile profile)
 {
-	uint32_t end = ground->end(profile);
-	uint64_t *then = arena_alloc(arena, (size_t)end * SITES_VALUES * sizeof(*then));
 	struct site_key key;
 
 	/* What was loaded just now is unwound by its tables from the first sample on. */
 	ground->refresh();
 	window_all(w, ground, profile);
-	for (uint32_t row = 1; then != NULL && row < end; row++) {
-		if (!ground->read(profile, row, &key, &then[(size_t)row * SITES_VALUES]))
+	window_begin_reading(w);
+	w->end = ground->end(profile);
+	w->then = arena_alloc(arena, (size_t)w->end * SITES_VALUES * sizeof(*w->then));
+	for (uint32_t row = 1; w->then != NULL && row < w->end; row++) {
+		if (!ground->read(profile, row, &key, &w->then[(size_t)row * SITES_VALUES]))
 			continue;
 		if (row % 256 == 0)
 			job_breathe();
 	}
-	w->end = end;
-	w->then = then;
+	w->is_read = false;
 }
 
 bool window_read(const struct window *w, uint32_t row, struct site_key *key,
@@ -44,7 +84,50 @@ bool window_read(const struct window *w, uint32_t row, struct site_key *key,
 		uint64_t then = w->then != NULL && row < w->end
 					? w->then[(size_t)row * SITES_VALUES + i] : 0;
 
+		if (row == GENERATIONS_EVICTED)
+			then += w->evicted[i];
 		value[i] = (int64_t)(now[i] - then);
 	}
 	return true;
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+/* The row is another site's from now on, which begins at 0. */
+static void move(enum ground_profile profile, uint32_t row)
+{
+	for (struct window *w = windows.first; w != NULL; w = w->next) {
+		uint64_t *then;
+
+		if (w->profile != profile || w->then == NULL || row >= w->end)
+			continue;
+		then = &w->then[(size_t)row * SITES_VALUES];
+		for (unsigned i = 0; i < SITES_VALUES; i++) {
+			w->evicted[i] += then[i];
+			then[i] = 0;
+		}
+	}
+}
+
+static bool is_any_read(enum ground_profile profile)
+{
+	for (const struct window *w = windows.first; w != NULL; w = w->next)
+		if (w->profile == profile && w->is_read)
+			return true;
+	return false;
+}
+
+uint64_t window_reclaim(const struct ground *ground)
+{
+	uint64_t when = UINT64_MAX;
+
+	for (unsigned i = 0; i < GROUND_PROFILES; i++) {
+		enum ground_profile profile = (enum ground_profile)i;
+		uint64_t due = ground->reclaim(profile, is_any_read(profile), &windows.waits[i],
+					       move);
+
+		if (due < when)
+			when = due;
+	}
+	return when;
 }

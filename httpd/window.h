@@ -1,5 +1,9 @@
 /* httpd/window.h -- a profile's counters between two moments: every delta of every profile.
  *
+ * Rows that nobody needs give their memory back: the ground adds their counters to the row
+ * [evicted], and the open windows their beginnings with them, so that what is read stays the
+ * difference.  Not while a window is being read.
+ *
  * Context   our thread, inside a job; memory of the request's arena. */
 #ifndef HTTPD_WINDOW_H
 #define HTTPD_WINDOW_H
@@ -10,13 +14,17 @@
 #include "encode/arena.h"
 #include "sampler/ground.h"
 
+/* All zero: a closed one. */
 struct window {
 	const struct ground *ground;
 	enum ground_profile  profile;
 	uint32_t  end;                  /* rows at the beginning; later ones began at 0 */
 	uint64_t *then;                 /* SITES_VALUES each; NULL: from the beginning of all */
+	uint64_t  evicted[SITES_VALUES];        /* of then: of rows that were evicted since */
 	uint64_t  begin_ns;             /* CLOCK_MONOTONIC */
 	uint64_t  begin_real_ns;        /* CLOCK_REALTIME */
+	bool      is_open, is_read;
+	struct window *next;            /* of the open ones */
 };
 
 /* Everything since the process began. */
@@ -24,9 +32,21 @@ void window_all(struct window *w, const struct ground *ground, enum ground_profi
 /* Everything from now on.  When the arena is full: as window_all. */
 void window_open(struct window *w, struct arena *arena, const struct ground *ground,
 		 enum ground_profile profile);
+/* Before the arena is reset, and at the latest with the request. */
+void window_close(struct window *w);
+
+/* From now until it is closed all rows and stacks stay as they are; they may be read with
+ * job_breathe in between. */
+void window_begin_reading(struct window *w);
 
 /* A row's key and what it counted within the window up to now.  False: no such row. */
 bool window_read(const struct window *w, uint32_t row, struct site_key *key,
 		 int64_t value[SITES_VALUES]);
+
+/* Lets the ground give memory back.  Returns when (os_monotonic_ns) to do so again. */
+uint64_t window_reclaim(const struct ground *ground);
+
+/* A fork child: none is open. */
+void window_after_fork(void);
 
 #endif

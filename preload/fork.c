@@ -1,45 +1,115 @@
 #include "preload/fork.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "httpd/desk.h"
+#include "preload/sandbox.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
+#include "sampler/os.h"
+#include "sampler/self.h"
 #include "sampler/threads.h"
 
 /* CPU time of a child before its desk comes: most children exec or end within it, and pay nothing
  * but a timer.  In the handler itself a desk would double the price of fork (what-breaks.md C9). */
 #define DESK_AFTER_NS 1000000
+/* How long a parent that counts threads is left alone. */
+#define ALONE_NS 20000000
 
-static struct { bool follow, has_desk; } fork_;
+static struct {
+	bool             follow, has_desk;
+	_Atomic bool     away;          /* a parent that forks alone has sent its desk away */
+	_Atomic uint64_t away_until_ns;
+} fork_;
 
-static void start_desk(void)
+/* --- the child ------------------------------------------------------------------------------- */
+
+static bool start_desk(void)
 {
 	(void)desk_start();     /* it says itself what it could not do */
+	return true;
 }
 
-static void in_child(void)
+/* One line for each part of ours that a child inherits. */
+static void settle(void)
 {
+	bool ticks;
+
+	fork_.away = false;
 	count_reset();
 	threads_after_fork();
+	generations_after_fork(&cpu_table);
+	heap_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {
 		cpu_ctl_set_hz(0);
 		heap_set_rate(0);
 		return;
 	}
-	if (fork_.has_desk && (cpu_ctl_hz() == 0 || !desk_starts_anywhere()))
+	ticks = cpu_ctl_after_fork(DESK_AFTER_NS);
+	if (fork_.has_desk && (!ticks || !desk_starts_anywhere()))
 		start_desk();   /* no tick will come, or it cannot do it */
 	else if (fork_.has_desk)
-		cpu_on_first_tick(start_desk);
-	cpu_ctl_after_fork(DESK_AFTER_NS);
+		cpu_at_next_tick(start_desk);
 }
 
-void fork_init(bool follow, bool has_desk)
+static void in_child(void)
+{
+	bool ticks;
+
+	/* What holds for the parent's system calls holds for its child's. */
+	if (sandbox_entered())
+		return;
+	self.tid = os_gettid();
+	ticks = fork_.follow && cpu_ctl_wake_child(DESK_AFTER_NS);
+	/* A desk wants a tick to come, and one in which it can start. */
+	if (fork_.follow && (!fork_.has_desk || (ticks && desk_starts_anywhere())))
+		self.phase = SELF_CHILD;
+	else
+		settle();
+}
+
+/* --- a parent that must be alone ------------------------------------------------------------- */
+
+static bool let_desk_back(void)
+{
+	if (os_monotonic_ns() < fork_.away_until_ns)
+		cpu_at_next_tick(let_desk_back);
+	else if (atomic_exchange(&fork_.away, false))
+		desk_let_back();
+	return false;
+}
+
+/* Clients are not cut for this.  Without ticks, or where no tick can do it, nothing would bring our
+ * thread back. */
+static void before_fork(void)
+{
+	if (sandbox_entered() || !desk_is_idle() || !cpu_ctl_ticks() || !desk_starts_anywhere())
+		return;
+	/* A tick meanwhile is too early. */
+	fork_.away_until_ns = UINT64_MAX;
+	if (!atomic_exchange(&fork_.away, true))
+		desk_hold_off();
+}
+
+static void in_parent(void)
+{
+	if (!fork_.away)
+		return;
+	fork_.away_until_ns = os_monotonic_ns() + ALONE_NS;
+	cpu_at_next_tick(let_desk_back);
+}
+
+void fork_init(bool follow, bool has_desk, bool alone)
 {
 	fork_.follow = follow;
 	fork_.has_desk = has_desk;
-	pthread_atfork(NULL, NULL, in_child);
+	threads_when_settling(settle);
+	if (has_desk && alone)
+		pthread_atfork(before_fork, in_parent, in_child);
+	else
+		pthread_atfork(NULL, NULL, in_child);
 }

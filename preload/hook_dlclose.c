@@ -7,6 +7,5 @@
 EXPORT int dlclose(void *handle)
 {
 	modules_epoch_next();
-	real_forget_borrowed();
 	return real.dlclose(handle);
 }

@@ -4,13 +4,17 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 
 #include "preload/export.h"
 #include "preload/real.h"
+#include "sampler/altstack.h"
 #include "sampler/cpu.h"
+#include "sampler/cpu_ctl.h"
 #include "sampler/os.h"
 #include "sampler/sys.h"
+#include "sampler/threads.h"
 
 #define RESTORER 0x04000000     /* SA_RESTORER: the kernel reports it in the flags */
 #define VERSIONS 8
@@ -20,6 +24,7 @@
 static struct {
 	_Atomic bool     shared;        /* signals_init has been */
 	_Atomic unsigned written, now;
+	_Atomic bool     interrupts;    /* siginterrupt: what signal() installs from now on does */
 	struct sigaction version[VERSIONS];
 	void (*restorer)(void);
 } host;
@@ -89,6 +94,8 @@ static int install(const struct sigaction *of_host, struct sigaction *old)
 {
 	struct sigaction ours = { .sa_flags = SA_RESTART | SA_ONSTACK };
 
+	if (of_host->sa_handler == SIG_IGN)
+		return real.sigaction(SIGPROF, of_host, old);
 	if (is_handler(of_host)) {
 		ours.sa_flags = of_host->sa_flags & ~SA_RESETHAND;
 		ours.sa_mask = of_host->sa_mask;
@@ -108,7 +115,21 @@ int signals_init(void)
 	if (install(&inherited, NULL) < 0 || real.sigaction(SIGPROF, NULL, &ours) < 0)
 		return -errno;
 	host.restorer = ours.sa_restorer;
+	cpu_ctl_ignore(inherited.sa_handler == SIG_IGN);
+	altstack_init(getauxval(AT_MINSIGSTKSZ));
 	atomic_store(&host.shared, true);
+	return 0;
+}
+
+/* A vfork child has handlers of its own and gets no ticks, but our memory is its parent's. */
+static int install_elsewhere(const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before = host.version[atomic_load(&host.now)], kernels;
+
+	if (real.sigaction(SIGPROF, act, &kernels) < 0)
+		return -1;
+	if (old != NULL)
+		*old = kernels.sa_sigaction == on_sigprof ? before : kernels;
 	return 0;
 }
 
@@ -116,11 +137,14 @@ static int share(const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction before = host.version[atomic_load(&host.now)], new;
 
+	if (threads_elsewhere())
+		return install_elsewhere(act, old);
 	if (act != NULL) {
 		new = *act;     /* old may be the same object */
 		set_host_action(&new);
 		if (install(&new, NULL) < 0)
 			return -1;
+		cpu_ctl_ignore(new.sa_handler == SIG_IGN);
 	}
 	if (old != NULL)
 		*old = before;
@@ -160,7 +184,7 @@ static real_handler share_handler(real_handler handler, int flags, bool mask_its
 	{                                                                   \
 		if (sig != SIGPROF || !atomic_load(&host.shared))           \
 			return real.name(sig, handler);                     \
-		return share_handler(handler, SA_RESTART, true);            \
+		return share_handler(handler, host.interrupts ? 0 : SA_RESTART, true); \
 	}
 
 #define SYSV_DOOR(name)                                                     \
@@ -177,3 +201,56 @@ BSD_DOOR(bsd_signal)
 BSD_DOOR(ssignal)
 SYSV_DOOR(sysv_signal)
 SYSV_DOOR(__sysv_signal)
+
+/* --- X/Open's and BSD's: libc's own would read and change what is ours ------------------------ */
+
+EXPORT int sigignore(int sig)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	if (sig != SIGPROF || !atomic_load(&host.shared))
+		return real.sigignore(sig);
+	return share(&ignore, NULL);
+}
+
+EXPORT int siginterrupt(int sig, int interrupt)
+{
+	struct sigaction act;
+
+	if (sig == SIGPROF)
+		host.interrupts = interrupt != 0;
+	if (sig != SIGPROF || !atomic_load(&host.shared))
+		return real.siginterrupt(sig, interrupt);
+	if (share(NULL, &act) < 0)
+		return -1;
+	act.sa_flags = interrupt ? act.sa_flags & ~SA_RESTART : act.sa_flags | SA_RESTART;
+	return share(&act, NULL);
+}
+
+/* A handler and a signal let in; or, for SIG_HOLD, the signal blocked.  SIG_HOLD is also the answer
+ * if it was blocked before. */
+static real_handler share_and_mask(real_handler handler)
+{
+	struct sigaction act = { .sa_handler = handler }, old;
+	bool hold = handler == SIG_HOLD;
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPROF);
+	if (share(hold ? NULL : &act, &old) < 0)
+		return SIG_ERR;
+	if (hold)
+		cpu_ctl_hold(CPU_HOLD_MASK);
+	if (real.sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, &before) < 0)
+		return SIG_ERR;
+	if (!hold)
+		cpu_ctl_release(CPU_HOLD_MASK);
+	return sigismember(&before, SIGPROF) == 1 ? SIG_HOLD : old.sa_handler;
+}
+
+EXPORT real_handler sigset(int sig, real_handler handler)
+{
+	if (sig != SIGPROF || !atomic_load(&host.shared))
+		return real.sigset(sig, handler);
+	return share_and_mask(handler);
+}

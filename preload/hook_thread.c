@@ -1,10 +1,10 @@
 /* The pthread_create door: the new thread starts here, gets its slot and its timer, and goes on to
  * what the host wanted.  Its end is seen however it ends: return, pthread_exit or cancellation. */
 #include <pthread.h>
-#include <signal.h>
 
 #include "preload/export.h"
 #include "preload/real.h"
+#include "preload/signals.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"
@@ -19,17 +19,8 @@ static void end_thread(void *unused)
 {
 	(void)unused;
 	if (self.slot != NULL)
-		cpu_ctl_disarm(self.slot);
+		cpu_ctl_leave(self.slot);
 	threads_leave();
-}
-
-/* The mask is that of the creator. */
-static void hold_if_blocked(void)
-{
-	sigset_t mask;
-
-	if (real.pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 && sigismember(&mask, SIGPROF) == 1)
-		cpu_ctl_hold();
 }
 
 /* Compiled as plain C, pthread_cleanup_push needs no unwinder of ours. */
@@ -44,8 +35,10 @@ static void *run_thread(void *arg)
 		slot->stack_lo = slot->stack_hi - (slot->stack_bytes - AROUND_BYTES);
 	else
 		slot->stack_lo = slot->stack_hi - slot->stack_bytes / 4;
+	/* Its mask is the creator's, or the attribute's; it has no alternate stack.  Once it has
+	 * entered the scan may start its timer. */
+	signals_look_at_mask(slot);
 	threads_enter(slot);
-	hold_if_blocked();
 	cpu_ctl_arm(slot);
 	pthread_cleanup_push(end_thread, NULL);
 	result = start(start_arg);
@@ -70,9 +63,11 @@ static size_t stack_size(const pthread_attr_t *attr)
 
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *attr, real_start start, void *arg)
 {
-	struct thread_slot *slot = threads_claim();
+	struct thread_slot *slot;
 	int err;
 
+	threads_settle();
+	slot = threads_claim();
 	if (slot == NULL)
 		return real.pthread_create(t, attr, start, arg);
 	slot->start = start;

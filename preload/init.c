@@ -16,8 +16,11 @@
 #include "preload/config.h"
 #include "preload/fork.h"
 #include "preload/real.h"
+#include "preload/scope.h"
 #include "preload/signals.h"
 #include "preload/startup.h"
+#include "sampler/clock.h"
+#include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
@@ -32,6 +35,8 @@
 #define MAIN_STACK_BYTES (128u << 20)
 
 static struct config config;
+/* As the program was started; what other constructors have made of environ does not matter. */
+static char *const  *environment;
 
 /* The executable's own name, not what the host calls itself. */
 static const char *program_name(char *path, size_t size)
@@ -45,32 +50,43 @@ static const char *program_name(char *path, size_t size)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* A sanitizer's runtime has its own doors and its own idea of memory: we stay passive. */
+/* A sanitizer's runtime has its own doors and its own idea of memory: we stay passive.  Linked into
+ * the program by gcc, it exports nothing but its doors; nobody else has both of these. */
 static bool has_sanitizer(void)
 {
 	static const char *const runtimes[] = { "__asan_init", "__tsan_init", "__msan_init",
-						"__hwasan_init" };
+						"__hwasan_init", "__lsan_init" };
 
 	for (unsigned i = 0; i < COUNT_OF(runtimes); i++)
-		if (dlsym(RTLD_DEFAULT, runtimes[i]) != NULL)
+		if (scope_find(runtimes[i]) != NULL)
 			return true;
-	return false;
+	return scope_program_has("pthread_create") && scope_program_has("malloc");
+}
+
+/* NULL, or why this program is not profiled, which is said. */
+static const char *reason_to_stay_passive(void)
+{
+	if (has_sanitizer())
+		return "this program has a sanitizer in it: not profiled";
+	if (scope_is_shadowed("__libc_start_main"))
+		return "opened after the start, so nothing is seen: not profiled; use LD_PRELOAD";
+	return NULL;
 }
 
 static bool is_wanted(void)
 {
 	char path[512];
+	const char *reason;
 
 	if (getauxval(AT_SECURE) != 0)
 		return false;
-	config_read(&config, environ);
+	config_read(&config, environment);
 	if (!config_wants(&config, program_name(path, sizeof(path))))
 		return false;
-	if (has_sanitizer()) {
-		log_line(LOG_ERROR, "this program has a sanitizer in it: not profiled", NULL);
-		return false;
-	}
-	return true;
+	reason = reason_to_stay_passive();
+	if (reason != NULL)
+		log_line(LOG_ERROR, reason, NULL);
+	return reason == NULL;
 }
 
 /* As getenv, which a host may have replaced by its own (bash has). */
@@ -78,7 +94,7 @@ static const char *find_variable(const char *name_and_equals)
 {
 	size_t n = strlen(name_and_equals);
 
-	for (char *const *e = environ; e != NULL && *e != NULL; e++)
+	for (char *const *e = environment; e != NULL && *e != NULL; e++)
 		if (strncmp(*e, name_and_equals, n) == 0)
 			return *e + n;
 	return NULL;
@@ -88,6 +104,7 @@ static const char *find_variable(const char *name_and_equals)
 
 static void start_ground(void)
 {
+	clock_set_reader((clock_reader)scope_find("__vdso_clock_gettime"));
 	threads_init((unsigned)config.depth);
 	sample_init(config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO);
 	startup_init(find_variable("LD_PRELOAD="));
@@ -103,18 +120,16 @@ static void start_ground(void)
 	}
 }
 
-static void start_cpu(void)
+static bool start_cpu(void)
 {
 	int err = cpu_init(config.memory / 2);
 
 	if (err == 0)
 		err = signals_init();
-	if (err < 0) {
+	if (err < 0)
 		log_line(LOG_ERROR, err == -ENOMEM ? "no memory: no CPU profile"
 						   : "SIGPROF refused: no CPU profile", NULL);
-		return;
-	}
-	cpu_ctl_set_hz((unsigned)config.cpu_hz);
+	return err == 0;
 }
 
 static void start_heap(void)
@@ -123,6 +138,8 @@ static void start_heap(void)
 		log_line(LOG_ERROR, "no memory: no heap profile", NULL);
 		return;
 	}
+	if (scope_is_shadowed("malloc"))
+		count_add(COUNT_HEAP_SHADOWED);
 	heap_set_rate(config.heap_rate);
 	self.heap_left = 0;     /* the main thread draws its first gap now */
 }
@@ -159,7 +176,8 @@ static const char *address(char *out)
 	return strcat(out, digits + n);
 }
 
-static bool start_desk(void)
+/* 0, or -errno: there will be none. */
+static int prepare_desk(void)
 {
 	static char addr[24];
 	struct desk_options options = {
@@ -172,8 +190,12 @@ static bool start_desk(void)
 		.allocate_tls = (void *(*)(void *))dlsym(RTLD_DEFAULT, "_dl_allocate_tls"),
 		.create_thread = create_pthread,
 	};
-	int err = desk_init(&options);
 
+	return desk_init(&options);
+}
+
+static bool start_desk(int err)
+{
 	if (err == 0)
 		err = desk_start();
 	if (err < 0 && err != -EINVAL)
@@ -181,31 +203,44 @@ static bool start_desk(void)
 	return err == 0;
 }
 
+/* CPython from 3.12 on counts the threads of its process after each os.fork and warns on stderr. */
+static bool counts_threads_at_fork(void)
+{
+	const unsigned long *version = scope_find("Py_Version");
+
+	return version != NULL && *version >= 0x030c0000;
+}
+
 /* Last: until here nothing could take a tick. */
 static void start_ticking(void)
 {
-	sigset_t mask;
-
-	if (self.slot == NULL)
-		return;
-	if (real.pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 && sigismember(&mask, SIGPROF) == 1)
-		cpu_ctl_hold();
-	cpu_ctl_arm(self.slot);
+	signals_look_at_mask(self.slot);
+	signals_look_at_stack();
+	cpu_ctl_set_hz((unsigned)config.cpu_hz);
 }
 
-__attribute__((constructor)) static void init(void)
+__attribute__((constructor)) static void init(int argc, char **argv, char **envp)
 {
 	int host_errno = errno;
-	bool has_desk;
+	bool has_cpu, has_desk;
+	int desk;
 
+	(void)argc;
+	(void)argv;
+	environment = envp;
 	real_resolve();
 	if (is_wanted()) {
 		start_ground();
-		start_cpu();
+		/* Before the tables, whose page tables a fork does not copy: what it does copy is
+		 * near to each other. */
+		desk = prepare_desk();
+		has_cpu = start_cpu();
 		start_heap();
-		has_desk = start_desk();
-		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk);
-		start_ticking();
+		has_desk = start_desk(desk);
+		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk,
+			  counts_threads_at_fork());
+		if (has_cpu)
+			start_ticking();
 	}
 	errno = host_errno;
 }

@@ -4,14 +4,16 @@
 #include <errno.h>
 
 #include "preload/boot.h"
+#include "preload/scope.h"
 #include "sampler/compiler.h"
+#include "sampler/count.h"
 #include "sampler/self.h"
 
 /* --- before the list is resolved ------------------------------------------------------------- */
 
 /* Blocks may be asked for by the dlsym that resolves; the other doors are not called by it. */
 #define REFUSE_OR_RESOLVE(boot) \
-	do {                    \
+	do { \
 		if (self.resolving) \
 			return boot; \
 		real_resolve(); \
@@ -97,26 +99,60 @@ static void first_cfree(void *p)
 	real.cfree(p);
 }
 
-#define X(result, name, params, args)       \
-	static result first_##name params   \
-	{                                   \
-		real_resolve();             \
-		return real.name args;      \
+#define X(result, name, params, args) \
+	static result first_##name params \
+	{ \
+		real_resolve(); \
+		return real.name args; \
 	}
 REAL_OTHERS(X)
 #undef X
+
+/* Nobody has C++'s operators, and somebody calls them all the same. */
+static void *plain_new(size_t n)
+{
+	return real.malloc(n != 0 ? n : 1);
+}
+
+static void *plain_new_aligned(size_t n, size_t align)
+{
+	return real.memalign(align, n);
+}
+
+static void plain_delete(void *p)
+{
+	real.free(p);
+}
 
 struct real real = {
 #define X(result, name, params, args) .name = first_##name,
 	REAL_LIST(X)
 #undef X
+#define X(name, params, args) .name = (void *)plain_new,
+		REAL_NEW_PLAIN(X)
+#undef X
+#define X(name, params, args) .name = (void *)plain_new_aligned,
+			REAL_NEW_ALIGNED(X)
+#undef X
+#define X(name, params, args) .name = (void *)plain_delete,
+				REAL_DELETE(X)
+#undef X
 };
 
 /* --- resolving ------------------------------------------------------------------------------- */
 
+/* True if we were opened by dlopen: then libc is not behind us, but dlsym finds it. */
+static bool is_late(void)
+{
+	return scope_is_shadowed("__libc_start_main");
+}
+
+/* NULL: nobody has it.  Asked first, because a dlsym that fails leaves traces. */
 static void *find_next(const char *name)
 {
-	return dlsym(RTLD_NEXT, name);
+	bool there = is_late() ? scope_find(name) != NULL : scope_has_next(name);
+
+	return there ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
 /* True if two addresses are of one object. */
@@ -127,109 +163,47 @@ static bool same_object(const void *a, const void *b)
 	return dladdr(a, &of_a) != 0 && dladdr(b, &of_b) != 0 && of_a.dli_fbase == of_b.dli_fbase;
 }
 
+/* The operators' doors are there for an allocator that brings its own.  Where none does they are
+ * hidden, before a library that is loaded later could bind to them: a program without C++ has
+ * no operators of ours, a plugin finds those that it brings. */
+static void resolve_operators(void)
+{
+	static const char *const names[] = {
+#define X(name, params, args) #name,
+		REAL_NEW(X)
+			REAL_DELETE(X)
+#undef X
+	};
+	void *found;
+
+#define X(name, params, args) \
+	found = find_next(#name); \
+	if (found != NULL) \
+		*(void **)&real.name = found;
+	REAL_NEW(X)
+	REAL_DELETE(X)
+#undef X
+	real.new_counts = same_object((void *)real._Znwm, (void *)real.malloc);
+	if (!real.new_counts && !scope_hide(names, COUNT_OF(names)))
+		count_add(COUNT_MAP_REFUSED);
+}
+
 COLD void real_resolve(void)
 {
 	int host_errno = errno;
 	void *found;
 
 	self.resolving = true;
-#define X(result, name, params, args)             \
-	found = find_next(#name);                 \
-	if (found != NULL)                        \
+#define X(result, name, params, args) \
+	found = find_next(#name); \
+	if (found != NULL) \
 		*(void **)&real.name = found;
 	REAL_LIST(X)
 #undef X
 	/* libc keeps cfree for old programs only, under a version of its own. */
 	if (real.cfree == first_cfree)
 		real.cfree = real.free;
-#define X(name, params, args) *(void **)&real.name = find_next(#name);
-	REAL_NEW(X)
-	REAL_DELETE(X)
-#undef X
-	real.new_counts = real._Znwm != NULL &&
-			  same_object((void *)real._Znwm, (void *)real.malloc);
+	resolve_operators();
 	self.resolving = false;
 	errno = host_errno;
-}
-
-/* --- C++ that came later --------------------------------------------------------------------- */
-
-static bool borrowed;   /* an operator leads into an object that may be unloaded */
-
-static void *fallback_new(size_t n)
-{
-	return real.malloc(n != 0 ? n : 1);
-}
-
-static void *fallback_new_aligned(size_t n, size_t align)
-{
-	return real.memalign(align, n);
-}
-
-static void fallback_delete(void *p)
-{
-	real.free(p);
-}
-
-/* In an object that is loaded already. */
-static void *find_in(const char *object, const char *name, bool keep)
-{
-	void *handle = dlopen(object, RTLD_LAZY | RTLD_NOLOAD), *found = NULL;
-
-	if (handle != NULL) {
-		found = dlsym(handle, name);
-		if (found == NULL || !keep)
-			real.dlclose(handle);
-	}
-	return found;
-}
-
-/* The C++ runtimes come as dependencies of plugins, outside of the global scope; nobody unloads
- * them in practice (unique symbols pin libstdc++), so keeping them changes nothing. */
-static void *find_in_runtimes(const char *name)
-{
-	static const char *const runtimes[] = { "libstdc++.so.6", "libc++abi.so.1", "libc++.so.1" };
-	void *found = NULL;
-
-	for (unsigned i = 0; found == NULL && i < COUNT_OF(runtimes); i++)
-		found = find_in(runtimes[i], name, true);
-	return found;
-}
-
-COLD void *real_cxx(void **slot, const char *name, enum real_cxx_kind kind, const void *caller)
-{
-	int host_errno = errno;
-	void *found = find_next(name);
-	Dl_info of_caller;
-
-	if (found != NULL)
-		real.new_counts = same_object(found, (void *)real.malloc);
-	if (found == NULL)
-		found = find_in_runtimes(name);
-	if (found == NULL && dladdr(caller, &of_caller) != 0 &&
-	    !same_object(caller, (void *)real_cxx)) {
-		/* A plugin with the C++ runtime linked in: its own until it leaves. */
-		found = find_in(of_caller.dli_fname, name, false);
-		if (found != NULL)
-			borrowed = true;
-	}
-	if (found == NULL)
-		found = kind == REAL_CXX_NEW           ? (void *)fallback_new
-			: kind == REAL_CXX_NEW_ALIGNED ? (void *)fallback_new_aligned
-						       : (void *)fallback_delete;
-	else
-		__atomic_store_n(slot, found, __ATOMIC_RELEASE);
-	errno = host_errno;
-	return found;
-}
-
-void real_forget_borrowed(void)
-{
-	if (!borrowed)
-		return;
-	borrowed = false;
-#define X(name, params, args) __atomic_store_n((void **)&real.name, NULL, __ATOMIC_RELEASE);
-	REAL_NEW(X)
-	REAL_DELETE(X)
-#undef X
 }

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "sampler/compiler.h"
 
@@ -37,12 +39,38 @@ typedef void *(*real_start)(void *);
 	  (pthread_t * t, const pthread_attr_t *attr, real_start start, void *arg),                \
 	  (t, attr, start, arg))                                                                   \
 	X(int, dlclose, (void *handle), (handle))                                                  \
+	X(int, bind, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))  \
+	X(int, unshare, (int flags), (flags))                                                      \
+	X(int, setns, (int fd, int kind), (fd, kind))                                              \
+	X(int, setuid, (uid_t id), (id))                                                           \
+	X(int, setgid, (gid_t id), (id))                                                           \
+	X(int, seteuid, (uid_t id), (id))                                                          \
+	X(int, setegid, (gid_t id), (id))                                                          \
+	X(int, setreuid, (uid_t r, uid_t e), (r, e))                                               \
+	X(int, setregid, (gid_t r, gid_t e), (r, e))                                               \
+	X(int, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))                                  \
+	X(int, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s))                                  \
+	X(int, setgroups, (size_t n, const gid_t *id), (n, id))                                    \
+	X(int, initgroups, (const char *user, gid_t id), (user, id))                               \
+	X(int, capset, (void *head, const void *data), (head, data))                               \
+	X(int, prctl, (int what, long a, long b, long c, long d), (what, a, b, c, d))              \
+	X(long, syscall, (long nr, long a, long b, long c, long d, long e, long f),                \
+	  (nr, a, b, c, d, e, f))                                                                  \
 	X(int, sigaction, (int sig, const struct sigaction *act, struct sigaction *old),           \
 	  (sig, act, old))                                                                         \
 	X(int, __sigaction, (int sig, const struct sigaction *act, struct sigaction *old),         \
 	  (sig, act, old))                                                                         \
 	X(int, sigprocmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))        \
 	X(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))    \
+	X(int, sighold, (int sig), (sig))                                                          \
+	X(int, sigrelse, (int sig), (sig))                                                         \
+	X(int, sigblock, (int mask), (mask))                                                       \
+	X(int, sigsetmask, (int mask), (mask))                                                     \
+	X(int, sigaltstack, (const stack_t *ss, stack_t *old), (ss, old))                          \
+	X(int, sigstack, (struct sigstack * ss, struct sigstack *old), (ss, old))                  \
+	X(int, sigignore, (int sig), (sig))                                                        \
+	X(int, siginterrupt, (int sig, int interrupt), (sig, interrupt))                           \
+	X(real_handler, sigset, (int sig, real_handler handler), (sig, handler))                   \
 	X(real_handler, signal, (int sig, real_handler handler), (sig, handler))                   \
 	X(real_handler, bsd_signal, (int sig, real_handler handler), (sig, handler))               \
 	X(real_handler, ssignal, (int sig, real_handler handler), (sig, handler))                  \
@@ -51,20 +79,24 @@ typedef void *(*real_start)(void *);
 
 #define REAL_LIST(X) REAL_BLOCKS(X) REAL_OTHERS(X)
 
-/* C++'s operators new and delete, by their mangled names (Itanium ABI; size_t is m).  A C host may
- * not have them, or get them with a library that it loads later: these pointers may be NULL, and
- * real_cxx looks again. */
-#define REAL_NEW(X)                                                                                \
+/* C++'s operators new and delete, by their mangled names (Itanium ABI; size_t is m).  Where no
+ * allocator brings its own, their doors are hidden (preload/real.c); calls that were bound to them
+ * before that go on to the real ones. */
+#define REAL_NEW_PLAIN(X)                                                                          \
 	X(_Znwm, (size_t n), (n))                                                                  \
 	X(_Znam, (size_t n), (n))                                                                  \
 	X(_ZnwmRKSt9nothrow_t, (size_t n, const void *nothrow), (n, nothrow))                      \
-	X(_ZnamRKSt9nothrow_t, (size_t n, const void *nothrow), (n, nothrow))                      \
+	X(_ZnamRKSt9nothrow_t, (size_t n, const void *nothrow), (n, nothrow))
+
+#define REAL_NEW_ALIGNED(X)                                                                        \
 	X(_ZnwmSt11align_val_t, (size_t n, size_t align), (n, align))                              \
 	X(_ZnamSt11align_val_t, (size_t n, size_t align), (n, align))                              \
 	X(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t n, size_t align, const void *nothrow),       \
 	  (n, align, nothrow))                                                                     \
 	X(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t n, size_t align, const void *nothrow),       \
 	  (n, align, nothrow))
+
+#define REAL_NEW(X) REAL_NEW_PLAIN(X) REAL_NEW_ALIGNED(X)
 
 #define REAL_DELETE(X)                                                                             \
 	X(_ZdlPv, (void *p), (p))                                                                  \
@@ -101,15 +133,5 @@ extern HIDDEN struct real real;
 
 /* Context: the host's thread; calls dlsym.  Again and again is harmless. */
 void real_resolve(void);
-
-/* A C++ operator that was not there at real_resolve: searched in the global scope, in the C++
- * runtimes that are loaded, and where the calling object would find it.  Never NULL: as a last
- * resort something on malloc and free that takes the same arguments. */
-enum real_cxx_kind { REAL_CXX_NEW, REAL_CXX_NEW_ALIGNED, REAL_CXX_DELETE };
-void *real_cxx(void **slot, const char *name, enum real_cxx_kind kind, const void *caller);
-
-/* The dlclose door, before the real call: operators found in the caller's object are looked up
- * again. */
-void real_forget_borrowed(void);
 
 #endif

@@ -30,6 +30,8 @@ const char *count_says(enum count reason)
 
 void count_reset(void)
 {
+	/* Most are zero already, and a page that is not written is not copied. */
 	for (unsigned i = 0; i < COUNT_REASONS; i++)
-		atomic_store_explicit(&count_values[i], 0, memory_order_relaxed);
+		if (count_get((enum count)i) != 0)
+			atomic_store_explicit(&count_values[i], 0, memory_order_relaxed);
 }

@@ -9,18 +9,24 @@
 
 /* X(NAME, name, what it means) */
 #define COUNT_LIST(X)                                                                              \
-	X(CPU_NO_STACK, cpu_no_stack, "CPU samples without memory for their stack")                \
-	X(CPU_NO_SITE, cpu_no_site, "CPU samples without memory for their site")                   \
+	X(CPU_NO_STACK, cpu_no_stack, "CPU samples without memory for their stack: [evicted]")     \
+	X(CPU_NO_SITE, cpu_no_site, "CPU samples without memory for their site: [evicted]")        \
 	X(CPU_NESTED, cpu_nested, "CPU samples that interrupted another sample of ours")           \
 	X(CPU_FOREIGN_TLS, cpu_foreign_tls, "CPU samples on threads that share another's TLS")     \
-	X(HEAP_NO_STACK, heap_no_stack, "heap samples without memory for their stack")             \
-	X(HEAP_NO_SITE, heap_no_site, "heap samples without memory for their site")                \
+	X(CPU_NO_ROOM, cpu_no_room, "CPU samples on a nearly full alternate signal stack")         \
+	X(CPU_ONE_TIMER, cpu_one_timer, "times that one CPU timer had to do for all threads")      \
+	X(HEAP_NO_STACK, heap_no_stack, "heap samples without memory for their stack: [evicted]")  \
+	X(HEAP_NO_SITE, heap_no_site, "heap samples without memory for their site: [evicted]")     \
 	X(HEAP_NO_ROOM, heap_no_room, "heap samples without room: allocated, but not in use")      \
+	X(HEAP_SHADOWED, heap_shadowed, "malloc in front of ours: no samples of what it keeps")    \
 	X(HEAP_NESTED, heap_nested, "heap samples inside another sample of ours")                  \
 	X(HEAP_STALE, heap_stale, "live heap samples whose block was freed behind our back")       \
+	X(HEAP_EVICTED, heap_evicted, "heap sites that others took the memory of: [evicted]")      \
 	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
 	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
 	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \
+	X(THREAD_SMALL_ALTSTACK, thread_small_altstack,                                            \
+	  "small alternate signal stacks: no CPU samples while a thread has one")                  \
 	X(THREAD_NO_NAME, thread_no_name, "thread names without room: recorded as unnamed")        \
 	X(MODULE_NO_ROW, module_no_row, "mapped objects without a row: addresses without names")   \
 	X(MODULE_NO_TABLES, module_no_tables, "loaded objects whose unwind tables found no room")  \

@@ -1,23 +1,32 @@
 #include "sampler/cpu.h"
 
+#include "sampler/altstack.h"
+#include "sampler/cpu_ctl.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/thread_names.h"
 
-struct stacks cpu_stacks;
-struct sites  cpu_sites;
+struct generations cpu_table;
 
 static struct {
 	_Atomic uint64_t period_ns;
-	void (*_Atomic first_tick)(void);
+	bool (*_Atomic at_next_tick)(void);
 } cpu;
 
 int cpu_init(uint64_t budget_bytes)
 {
-	int err = stacks_init(&cpu_stacks, budget_bytes / 8 * 7);
+	/* A new stack of a compiler is eleven new nodes (what-breaks.md F), 300 bytes, and a row of
+	 * 108.  Nothing is in use for long, so the generation before is kept as long as can be. */
+	static const struct generations_kind kind = {
+		.capture = CAPTURE_TICK,
+		.rows_eighths = 2,
+		.reclaim_eighths = 6,
+		.samples_eighths = 8,
+		.evicted = COUNT_REASONS,
+	};
 
-	return err < 0 ? err : sites_init(&cpu_sites, budget_bytes / 8);
+	return generations_init(&cpu_table, &kind, budget_bytes);
 }
 
 const void *cpu_cookie(void)
@@ -40,9 +49,9 @@ uint64_t cpu_period(void)
 	return atomic_load_explicit(&cpu.period_ns, memory_order_relaxed);
 }
 
-void cpu_on_first_tick(void (*f)(void))
+void cpu_at_next_tick(bool (*f)(void))
 {
-	atomic_store(&cpu.first_tick, f);
+	atomic_store(&cpu.at_next_tick, f);
 }
 
 static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *c)
@@ -51,6 +60,7 @@ static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	uint64_t ticks = 1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0);
+	static const struct sample_losses losses = { COUNT_CPU_NO_STACK, COUNT_CPU_NO_SITE };
 	struct site_key key;
 	uint32_t row;
 
@@ -61,27 +71,37 @@ static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *
 	regs_from_signal(&c->regs, uc);
 	self.name = thread_names_mine();
 	key = (struct site_key){ .thread = self.name, .labels = self.labels };
-	key.stack = sample_stack(c, &bounds, &cpu_stacks, COUNT_CPU_NO_STACK);
-	if (key.stack == 0)
+	row = sample_row(c, &bounds, &cpu_table, &key, &losses);
+	if (row == 0)
 		return;
-	row = sites_row(&cpu_sites, &key);
-	if (row == 0) {
-		count_add(COUNT_CPU_NO_SITE);
-		return;
-	}
-	sites_add(&cpu_sites, row, CPU_SAMPLES, ticks);
-	sites_add(&cpu_sites, row, CPU_NANOSECONDS, ticks * cpu_period());
+	sites_add(&cpu_table.sites, row, CPU_SAMPLES, ticks);
+	sites_add(&cpu_table.sites, row, CPU_NANOSECONDS, ticks * cpu_period());
 }
 
-/* The desk of a fork child starts here, some milliseconds after the fork.  That tick is early on
- * purpose and no sample: it would count a whole period for less. */
-static int was_first_tick(void)
+static bool was_early(void)
 {
-	void (*f)(void) = atomic_exchange(&cpu.first_tick, NULL);
+	bool (*f)(void) = atomic_load_explicit(&cpu.at_next_tick, memory_order_relaxed);
 
-	if (f != NULL)
-		f();
-	return f != NULL;
+	if (f == NULL)
+		return false;
+	f = atomic_exchange(&cpu.at_next_tick, NULL);
+	return f != NULL && f();
+}
+
+/* The doors of the alternate stack see to it that none is small, but what a handler changes there
+ * the kernel takes back at its end; and a handler of the host's may have used up a large one. */
+static bool has_room(const stack_t *alt)
+{
+	if (altstack_is_small(alt)) {
+		if (cpu_ctl_hold(CPU_HOLD_STACK))
+			count_add(COUNT_THREAD_SMALL_ALTSTACK);
+		return false;
+	}
+	if (altstack_is_full(alt, (uintptr_t)__builtin_frame_address(0))) {
+		count_add(COUNT_CPU_NO_ROOM);
+		return false;
+	}
+	return true;
 }
 
 void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
@@ -90,6 +110,7 @@ void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 
 	if (self.phase == SELF_NEW)
 		threads_enter(NULL);
+	threads_settle();
 	if (self.phase != SELF_READY)
 		return;
 	/* A raw clone without CLONE_SETTLS runs on its maker's thread-local data. */
@@ -97,16 +118,18 @@ void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 		count_add(COUNT_CPU_FOREIGN_TLS);
 		return;
 	}
-	if (self.in_tick) {
+	if (!has_room(&uc->uc_stack))
+		return;
+	if (threads_is_in(CAPTURE_TICK)) {
 		count_add(COUNT_CPU_NESTED);
 		return;
 	}
-	if (was_first_tick())
+	if (was_early())
 		return;
 	c = threads_capture(CAPTURE_TICK);
 	if (c == NULL)
 		return;
-	self.in_tick = true;
+	threads_begin(CAPTURE_TICK);
 	record(info, uc, c);
-	self.in_tick = false;
+	threads_end(CAPTURE_TICK);
 }

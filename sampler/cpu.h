@@ -12,15 +12,13 @@
 #include <ucontext.h>
 
 #include "sampler/compiler.h"
-#include "sampler/sites.h"
-#include "sampler/stacks.h"
+#include "sampler/generations.h"
 
 enum cpu_value { CPU_SAMPLES, CPU_NANOSECONDS };
 
-extern struct stacks cpu_stacks;
-extern struct sites  cpu_sites;
+extern struct generations cpu_table;
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM; then nothing is mapped. */
 MUST_CHECK int cpu_init(uint64_t budget_bytes);
 
 /* True if this signal is a tick of ours: by its value, which only our timers carry. */
@@ -35,7 +33,8 @@ const void *cpu_cookie(void);
 void cpu_set_period(uint64_t ns);
 uint64_t cpu_period(void);
 
-/* Called at each tick of a fork child before it has a desk, see preload/fork.c. */
-void cpu_on_first_tick(void (*f)(void));
+/* f is called once, at the next tick.  True: that tick came early on purpose and is no sample, it
+ * would count a whole period for less. */
+void cpu_at_next_tick(bool (*f)(void));
 
 #endif

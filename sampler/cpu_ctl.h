@@ -1,6 +1,11 @@
 /* sampler/cpu_ctl.h -- the timers of the CPU profile.
  *
- * Context   never inside a handler: the constructor, the thread doors, a fork child, our thread. */
+ * Each thread has one on its own CPU clock.  Where RLIMIT_SIGPENDING leaves no room for so many,
+ * one on the clock of the process stands in for all (cpu_scan.h decides): the kernel gives its tick
+ * to the thread that runs.
+ *
+ * Context   hold, release, ignore: any, inside handlers of the host's too.  The rest: the
+ *           constructor, the thread doors, a fork child, our thread. */
 #ifndef SAMPLER_CPU_CTL_H
 #define SAMPLER_CPU_CTL_H
 
@@ -14,22 +19,53 @@
 void cpu_ctl_set_hz(unsigned hz);
 unsigned cpu_ctl_hz(void);
 
-/* A timer for the thread in this slot, with a random first expiry.  If the kernel refuses
+/* True if threads that use the CPU will get ticks. */
+bool cpu_ctl_ticks(void);
+
+/* A timer for the thread in this slot, with a random first expiry.  If there is none to be had
  * (RLIMIT_SIGPENDING), the thread is not sampled and adds to count.thread_no_timer. */
 void cpu_ctl_arm(struct thread_slot *slot);
 void cpu_ctl_disarm(struct thread_slot *slot);
+/* The thread in this slot ends, or has ended. */
+void cpu_ctl_leave(struct thread_slot *slot);
 
-/* The calling thread is about to block SIGPROF, or has let it in again.  A tick that cannot be
- * delivered would wait where sigwait, signalfd and sigpending see it: while the signal is blocked
- * the timer stands still.  A mask that changes by another road (siglongjmp) is seen by the scan. */
-void cpu_ctl_hold(void);
-void cpu_ctl_release(void);
+/* Why a thread must get no tick.  SIGPROF is blocked: a tick would wait where sigwait, signalfd and
+ * sigpending see it.  Its alternate stack is small (altstack.h): a tick would end the process. */
+enum cpu_hold { CPU_HOLD_MASK = 1, CPU_HOLD_STACK = 2, CPU_HOLDS = 3 };
 
-/* A fork child: a timer for the only thread.  Its first expiry comes after first_ns of CPU. */
-void cpu_ctl_after_fork(uint64_t first_ns);
+/* The calling thread is about to be so: from now on its timer stands still.  True if it was not yet
+ * held for this reason. */
+bool cpu_ctl_hold(enum cpu_hold why);
+/* It is no longer so: the timer goes on, if it is not held for the other reason. */
+void cpu_ctl_release(enum cpu_hold why);
 
-/* Our thread, now and then: finds threads that came another way (raw clone, libc's own, born
- * before us) and gives them a slot and a timer; releases slots whose thread has gone. */
-void cpu_ctl_scan(void);
+/* The same for the mask of a thread that is looked at from outside: only if slot->held is still
+ * `seen`, so that the thread itself has not been at it since.  False: it has. */
+bool cpu_ctl_hold_other(struct thread_slot *slot, uint32_t seen);
+bool cpu_ctl_release_other(struct thread_slot *slot, uint32_t seen);
+
+/* The kernel ignores SIGPROF from now on, or does no longer.  Timers stand still meanwhile: they
+ * would count what was missed, and it would all go to the first stack after. */
+void cpu_ctl_ignore(bool ignored);
+bool cpu_ctl_is_ignored(void);
+
+/* Our thread works, or waits for its clients: what it uses of the CPU is not the host's, and the
+ * tick for it would be given to one of the host's threads that sleep.  (Threads' own timers do not
+ * count it.) */
+void cpu_ctl_desk_works(bool works);
+
+/* One timer for all threads, or each its own again.  Context: our thread. */
+void cpu_ctl_one_for_all(bool one);
+bool cpu_ctl_is_one_for_all(void);
+
+/* True once after a thread found no timer. */
+bool cpu_ctl_was_short(void);
+
+/* A fork child: a timer for the only thread.  Its first expiry comes after first_ns of CPU.  False:
+ * no tick will come. */
+bool cpu_ctl_after_fork(uint64_t first_ns);
+/* The same before that, writing to nothing but self (threads_settle).  False: it does not go that
+ * way. cpu_ctl_after_fork then takes the timer over. */
+bool cpu_ctl_wake_child(uint64_t first_ns);
 
 #endif

@@ -1,25 +1,55 @@
 #include "sampler/ground.h"
 
 #include "sampler/cpu_ctl.h"
+#include "sampler/reclaim.h"
+#include "sampler/cpu_scan.h"
 #include "sampler/thread_names.h"
 
-static struct stacks *const stacks[GROUND_PROFILES] = { &cpu_stacks, &heap_stacks };
-static struct sites *const sites[GROUND_PROFILES] = { &cpu_sites, &heap_sites };
+static struct generations *const table[GROUND_PROFILES] = { &cpu_table, &heap_table };
 
 static uint32_t end(enum ground_profile profile)
 {
-	return sites_end(sites[profile]);
+	return sites_end(&table[profile]->sites);
+}
+
+static uint32_t count_sites(enum ground_profile profile)
+{
+	return generations_sites(table[profile]);
 }
 
 static bool read_row(enum ground_profile profile, uint32_t row, struct site_key *key,
 		 uint64_t value[SITES_VALUES])
 {
-	return sites_read(sites[profile], row, key, value);
+	return sites_read(&table[profile]->sites, row, key, value);
 }
 
 static unsigned frames(enum ground_profile profile, uint32_t stack, frame_t *frame, unsigned max)
 {
-	return stacks_frames(stacks[profile], stack, frame, max);
+	return generations_frames(table[profile], stack, frame, max);
+}
+
+struct listener {
+	enum ground_profile profile;
+	void (*moved)(enum ground_profile profile, uint32_t row);
+};
+
+static void tell(uint32_t row, void *arg)
+{
+	const struct listener *l = arg;
+
+	l->moved(l->profile, row);
+}
+
+static uint64_t reclaim(enum ground_profile profile, bool reading, bool *waits,
+			void (*moved)(enum ground_profile profile, uint32_t row))
+{
+	struct listener l = { profile, moved };
+	uint64_t when = UINT64_MAX;
+
+	if (table[profile]->kind != NULL)       /* else there was no memory for it */
+		when = reclaim_go_on(table[profile], reading, tell, &l);
+	*waits = reading && reclaim_waits_for_readers(table[profile]);
+	return when;
 }
 
 static void refresh(void)
@@ -41,12 +71,15 @@ static void set_rates(const struct ground_rates *rates)
 
 const struct ground ground_table = {
 	.end = end,
+	.sites = count_sites,
 	.read = read_row,
 	.frames = frames,
 	.thread_name = thread_names_get,
+	.reclaim = reclaim,
 	.refresh = refresh,
 	.wants_refresh = modules_are_wanted,
-	.find_threads = cpu_ctl_scan,
+	.find_threads = cpu_scan,
+	.rest = cpu_scan_rest,
 	.modules = modules_count,
 	.module = modules_at,
 	.find_module = modules_find,

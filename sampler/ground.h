@@ -2,7 +2,8 @@
  * functions, and what a unit test fakes.
  *
  * Context   our thread only; every function returns at once.  Counters only grow: a reading is the
- *           state of now, a profile of a window the difference of two. */
+ *           state of now, a profile of a window the difference of two; but the counters of rows
+ *           that nobody needs go over to another one, between two readings (reclaim). */
 #ifndef SAMPLER_GROUND_H
 #define SAMPLER_GROUND_H
 
@@ -13,7 +14,7 @@
 #include "sampler/cpu.h"
 #include "sampler/heap.h"
 #include "sampler/modules.h"
-#include "sampler/sites.h"
+#include "sampler/generations.h"
 
 enum ground_profile { GROUND_CPU, GROUND_HEAP, GROUND_PROFILES };
 
@@ -29,6 +30,8 @@ struct ground_rates {
 struct ground {
 	/* One more than the last row of a profile; rows start at 1. */
 	uint32_t (*end)(enum ground_profile profile);
+	/* How many sites are counted on. */
+	uint32_t (*sites)(enum ground_profile profile);
 	/* A row's key and counters (cpu.h, heap.h).  False: there is none (yet). */
 	bool (*read)(enum ground_profile profile, uint32_t row, struct site_key *key,
 		     uint64_t value[SITES_VALUES]);
@@ -36,12 +39,19 @@ struct ground {
 	unsigned (*frames)(enum ground_profile profile, uint32_t stack, frame_t *frame,
 			   unsigned max);
 	const char *(*thread_name)(uint16_t id);
+	/* Goes on with giving memory back (reclaim.h).  reading: not now; *waits is true if that
+	 * held it up.  moved is told of rows whose counters are now in GENERATIONS_EVICTED.
+	 * Returns when (os_monotonic_ns) to call it again. */
+	uint64_t (*reclaim)(enum ground_profile profile, bool reading, bool *waits,
+			    void (*moved)(enum ground_profile profile, uint32_t row));
 
 	/* Look what is mapped now: before names are asked for, or when something new was met. */
 	void (*refresh)(void);
 	bool (*wants_refresh)(void);
 	/* Look for threads that came without a door, and for those that left without one. */
 	void (*find_threads)(void);
+	/* Our thread is about to wait, or has done so. */
+	void (*rest)(bool begins);
 	uint32_t (*modules)(void);
 	const struct module *(*module)(uint32_t i);
 	const struct module *(*find_module)(frame_t frame);

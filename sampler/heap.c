@@ -8,8 +8,7 @@
 #include "sampler/random.h"
 #include "sampler/sample.h"
 
-struct stacks heap_stacks;
-struct sites  heap_sites;
+struct generations heap_table;
 
 static struct {
 	_Atomic uint64_t rate;
@@ -17,17 +16,42 @@ static struct {
 	uint64_t         start_ns;
 } heap;
 
+/* What is added last for an allocation and for a free of it: the same weight. */
+static bool lives(const struct site_row *r)
+{
+	uint64_t freed = atomic_load_explicit(&r->value[HEAP_FREE_OBJECTS], memory_order_acquire);
+
+	return atomic_load_explicit(&r->value[HEAP_ALLOC_OBJECTS], memory_order_acquire) != freed;
+}
+
 int heap_init(uint64_t budget_bytes)
 {
-	int err;
+	static const struct generations_kind kind = {
+		.capture = CAPTURE_HEAP,
+		.rows_eighths = 2,
+		.reclaim_eighths = 2,
+		.samples_eighths = 4,
+		.lives = lives,
+		.evicted = COUNT_HEAP_EVICTED,
+	};
+	int err = heap_live_init(budget_bytes / 4);
 
 	heap.start_ns = os_monotonic_ns();
-	if ((err = heap_live_init(budget_bytes / 4)) < 0 ||
-	    (err = stacks_init(&heap_stacks, budget_bytes / 8 * 5)) < 0 ||
-	    (err = sites_init(&heap_sites, budget_bytes / 8)) < 0)
+	if (err < 0)
 		return err;
+	err = generations_init(&heap_table, &kind, budget_bytes / 4 * 3);
+	if (err < 0) {
+		heap_live_free();
+		return err;
+	}
 	atomic_store(&heap.on, 1);
 	return 0;
+}
+
+void heap_after_fork(void)
+{
+	generations_after_fork(&heap_table);
+	heap_live_clear();
 }
 
 void heap_set_rate(uint64_t bytes)
@@ -88,25 +112,21 @@ static void record(const void *p, size_t n, struct capture *c)
 {
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
+	static const struct sample_losses losses = { COUNT_HEAP_NO_STACK, COUNT_HEAP_NO_SITE };
 	struct site_key key = { .size = size_class(n), .thread = self.name,
 				.labels = self.labels };
 	struct heap_block b = { .size = n,
 				.weight = random_weight(n != 0 ? n : 1, self.heap_rate) };
 
 	regs_here(&c->regs);
-	key.stack = sample_stack(c, &bounds, &heap_stacks, COUNT_HEAP_NO_STACK);
-	if (key.stack == 0)
+	b.row = sample_row(c, &bounds, &heap_table, &key, &losses);
+	if (b.row == 0)
 		return;
-	b.row = sites_row(&heap_sites, &key);
-	if (b.row == 0) {
-		count_add(COUNT_HEAP_NO_SITE);
-		return;
-	}
 	b.birth_s = (uint32_t)((os_monotonic_ns() - heap.start_ns) / 1000000000u);
-	sites_add(&heap_sites, b.row, HEAP_ALLOC_OBJECTS, b.weight);
-	sites_add(&heap_sites, b.row, HEAP_ALLOC_BYTES, heap_weighed_bytes(&b));
-	sites_add(&heap_sites, b.row, HEAP_ALLOC_RAW, 1);
-	sites_add(&heap_sites, b.row, HEAP_ALLOC_RAW_BYTES, n);
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_OBJECTS, b.weight);
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_BYTES, heap_weighed_bytes(&b));
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_RAW, 1);
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_RAW_BYTES, n);
 	heap_put_back(p, &b);
 }
 
@@ -114,7 +134,7 @@ static void sample(const void *p, size_t n)
 {
 	struct capture *c;
 
-	if (self.in_heap) {
+	if (threads_is_in(CAPTURE_HEAP)) {
 		count_add(COUNT_HEAP_NESTED);
 		return;
 	}
@@ -123,9 +143,9 @@ static void sample(const void *p, size_t n)
 	c = threads_capture(CAPTURE_HEAP);
 	if (c == NULL)
 		return;
-	self.in_heap = true;
+	threads_begin(CAPTURE_HEAP);
 	record(p, n, c);
-	self.in_heap = false;
+	threads_end(CAPTURE_HEAP);
 }
 
 COLD void heap_sample(const void *p, size_t n)
@@ -134,6 +154,7 @@ COLD void heap_sample(const void *p, size_t n)
 
 	if (self.phase == SELF_NEW && atomic_load_explicit(&heap.on, memory_order_acquire))
 		threads_enter(NULL);
+	threads_settle();
 	if (self.phase != SELF_READY) {
 		self.heap_left = HEAP_CHECK_IN_BYTES;
 		return;
@@ -169,10 +190,10 @@ void heap_freed(const struct heap_block *b)
 {
 	if (b->row == 0)
 		return;
-	sites_add(&heap_sites, b->row, HEAP_FREE_RAW_BYTES, b->size);
-	sites_add(&heap_sites, b->row, HEAP_FREE_RAW, 1);
-	sites_add(&heap_sites, b->row, HEAP_FREE_BYTES, heap_weighed_bytes(b));
-	sites_add(&heap_sites, b->row, HEAP_FREE_OBJECTS, b->weight);
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_RAW_BYTES, b->size);
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_RAW, 1);
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_BYTES, heap_weighed_bytes(b));
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_OBJECTS, b->weight);
 }
 
 void heap_put_back(const void *p, const struct heap_block *b)

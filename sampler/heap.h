@@ -17,8 +17,7 @@
 
 #include "sampler/compiler.h"
 #include "sampler/self.h"
-#include "sampler/sites.h"
-#include "sampler/stacks.h"
+#include "sampler/generations.h"
 
 /* Counters of a heap site.  "raw" is what was sampled, the others what it stands for; objects in
  * units of 1 / RANDOM_WEIGHT_ONE.  in use = allocated - freed. */
@@ -35,11 +34,13 @@ enum heap_value {
 #define HEAP_FILTER_BITS 18
 extern HIDDEN _Atomic uint8_t heap_filter[1u << HEAP_FILTER_BITS];
 
-extern struct stacks heap_stacks;
-extern struct sites  heap_sites;
+extern struct generations heap_table;
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM; then nothing is mapped. */
 MUST_CHECK int heap_init(uint64_t budget_bytes);
+
+/* A fork child: only what it allocates itself counts. */
+void heap_after_fork(void);
 
 /* Mean bytes between samples; 1: every allocation, 0: off.  A thread follows within
  * HEAP_CHECK_IN_BYTES of its allocations.  Context: the constructor, our thread. */

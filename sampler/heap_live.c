@@ -19,12 +19,36 @@ static struct {
 
 int heap_live_init(uint64_t budget_bytes)
 {
-	int err = levels_init(&live.index, budget_bytes / (8 + sizeof(struct heap_block)));
+	struct levels index;
+	struct heap_block *entry;
+	int err = levels_init(&index, budget_bytes / (8 + sizeof(struct heap_block)));
 
 	if (err < 0)
 		return err;
-	live.entry = os_map(levels_words(&live.index) * sizeof(struct heap_block));
-	return live.entry != NULL ? 0 : -ENOMEM;
+	entry = os_map_wiped(levels_words(&index) * sizeof(*entry));
+	if (entry == NULL) {
+		levels_free(&index);
+		return -ENOMEM;
+	}
+	live.index = index;
+	live.entry = entry;
+	return 0;
+}
+
+void heap_live_free(void)
+{
+	os_unmap(live.entry, levels_words(&live.index) * sizeof(*live.entry));
+	live.entry = NULL;
+	levels_free(&live.index);
+}
+
+void heap_live_clear(void)
+{
+	if (live.entry == NULL)
+		return;
+	levels_clear(&live.index);
+	os_clear(live.entry, levels_words(&live.index) * sizeof(*live.entry));
+	live.levels_used = 0;
 }
 
 static void filter_add(const void *p)
@@ -45,47 +69,49 @@ static void filter_remove(const void *p)
 		continue;
 }
 
-/* Where p's address stands, marked busy by us; or -1. */
-static long claim(uint64_t address, uint64_t hash)
+/* The first word of a level's buckets for this hash that is `from`, made `to`; or -1. */
+static long swap_on(unsigned level, uint64_t hash, uint64_t from, uint64_t to)
 {
-	unsigned levels = atomic_load_explicit(&live.levels_used, memory_order_acquire);
-
-	for (unsigned level = 0; level < levels; level++) {
-		size_t at = levels_bucket(&live.index, hash, level);
+	for (unsigned choice = 0; choice < LEVELS_CHOICES; choice++) {
+		size_t at = levels_bucket(&live.index, hash, level, choice);
 
 		for (size_t i = at; i < at + LEVELS_BUCKET; i++) {
-			uint64_t word = address;
+			_Atomic(uint64_t) *word = &live.index.words[i];
+			uint64_t is = from;
 
-			if (atomic_load_explicit(&live.index.words[i], memory_order_relaxed) ==
-				    address &&
-			    atomic_compare_exchange_strong(&live.index.words[i], &word,
-							   address | BUSY))
+			if (atomic_load_explicit(word, memory_order_relaxed) == from &&
+			    atomic_compare_exchange_strong(word, &is, to))
 				return (long)i;
 		}
 	}
 	return -1;
 }
 
+/* Where p's address stands, marked busy by us; or -1. */
+static long claim(uint64_t address, uint64_t hash)
+{
+	unsigned levels = atomic_load_explicit(&live.levels_used, memory_order_acquire);
+	long i = -1;
+
+	for (unsigned level = 0; i < 0 && level < levels; level++)
+		i = swap_on(level, hash, address, address | BUSY);
+	return i;
+}
+
 /* A free word, marked busy for this address; or -1. */
 static long claim_free(uint64_t address, uint64_t hash)
 {
-	for (unsigned level = 0; level < live.index.count; level++) {
-		size_t at = levels_bucket(&live.index, hash, level);
+	long i = -1;
+
+	for (unsigned level = 0; i < 0 && level < live.index.count; level++) {
 		unsigned used = atomic_load(&live.levels_used);
 
 		while (used <= level &&
 		       !atomic_compare_exchange_weak(&live.levels_used, &used, level + 1))
 			continue;
-		for (size_t i = at; i < at + LEVELS_BUCKET; i++) {
-			uint64_t word = 0;
-
-			if (atomic_load_explicit(&live.index.words[i], memory_order_relaxed) == 0 &&
-			    atomic_compare_exchange_strong(&live.index.words[i], &word,
-							   address | BUSY))
-				return (long)i;
-		}
+		i = swap_on(level, hash, 0, address | BUSY);
 	}
-	return -1;
+	return i;
 }
 
 enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,

@@ -12,8 +12,11 @@
 
 enum heap_live_result { HEAP_LIVE_PUT, HEAP_LIVE_REPLACED, HEAP_LIVE_FULL };
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM; then nothing is mapped. */
 MUST_CHECK int heap_live_init(uint64_t budget_bytes);
+void heap_live_free(void);
+/* No block is live.  Cells of the filter may still say "maybe". */
+void heap_live_clear(void);
 
 /* p is live.  If it was already here, *stale is what was known of it. */
 enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,

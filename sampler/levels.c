@@ -6,9 +6,10 @@
 
 int levels_init(struct levels *l, size_t words)
 {
-	struct levels made = { .words = os_map((words + LEVELS_FIRST * LEVELS_BUCKET) * 8) };
 	size_t left = words / LEVELS_BUCKET, next = LEVELS_FIRST, before = 0;
+	struct levels made = { .bytes = (words + LEVELS_FIRST * LEVELS_BUCKET) * 8 };
 
+	made.words = os_map_wiped(made.bytes);
 	if (made.words == NULL)
 		return -ENOMEM;
 	do {
@@ -26,4 +27,15 @@ int levels_init(struct levels *l, size_t words)
 	} while (left > 0);
 	*l = made;
 	return 0;
+}
+
+void levels_free(struct levels *l)
+{
+	os_unmap((void *)(uintptr_t)l->words, l->bytes);
+	*l = (struct levels){ .words = NULL };
+}
+
+void levels_clear(struct levels *l)
+{
+	os_clear((void *)(uintptr_t)l->words, l->bytes);
 }

@@ -1,33 +1,64 @@
 #include "sampler/log.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sampler/compiler.h"
 #include "sampler/count.h"
 #include "sampler/limits.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
 #include "sampler/sys.h"
 
+/* Which file a descriptor is.  A file that comes after a removed one often gets its inode's number
+ * (ext4), but another time of birth; 0 where the kernel does not say. */
+struct identity {
+	dev_t    dev;
+	ino_t    ino;
+	uint64_t born_s;
+	uint32_t born_ns;
+};
+
 static struct {
-	enum log_level max;
-	dev_t          dev;             /* what descriptor 2 was */
-	ino_t          ino;
-	_Atomic int    lines;
+	enum log_level  max;
+	struct identity file;           /* what descriptor 2 was */
+	_Atomic int     lines;
 } logger;
 
-void log_init(enum log_level max)
+static NOINLINE void read_birth(int fd, struct identity *id)
+{
+	struct statx x;
+
+	id->born_s = id->born_ns = 0;
+	if (sys_call6(SYS_statx, fd, SYS_ARG(""), AT_EMPTY_PATH, STATX_BTIME, SYS_ARG(&x), 0) < 0 ||
+	    (x.stx_mask & STATX_BTIME) == 0)
+		return;
+	id->born_s = (uint64_t)x.stx_btime.tv_sec;
+	id->born_ns = x.stx_btime.tv_nsec;
+}
+
+static bool identify(int fd, struct identity *id)
 {
 	struct stat st;
 
-	logger.max = os_fstat(STDERR_FILENO, &st) == 0 ? max : LOG_QUIET;
-	logger.dev = st.st_dev;
-	logger.ino = st.st_ino;
+	if (os_fstat(fd, &st) < 0)
+		return false;
+	id->dev = st.st_dev;
+	id->ino = st.st_ino;
+	read_birth(fd, id);
+	return true;
+}
+
+void log_init(enum log_level max)
+{
+	logger.max = identify(STDERR_FILENO, &logger.file) ? max : LOG_QUIET;
 }
 
 /* What comes from the environment must not end the line, steer a terminal, or take all the room. */
@@ -56,13 +87,18 @@ static size_t append_pid(char *line, size_t at)
 	return append(line, at, digits + n, sizeof(digits) - n);
 }
 
+static bool has_to_borrow(void)
+{
+	return self.phase == SELF_DESK && os_has_own_files();
+}
+
 /* The host's descriptor 2.  Our thread has a table of its own, without it (birth.c), and borrows it
  * for the line. */
 static int open_stderr(void)
 {
 	long process, fd;
 
-	if (self.phase != SELF_DESK)
+	if (!has_to_borrow())
 		return STDERR_FILENO;
 	process = sys_call2(SYS_pidfd_open, os_getpid(), 0);
 	if (process < 0)
@@ -74,7 +110,7 @@ static int open_stderr(void)
 
 static void close_stderr(int fd)
 {
-	if (self.phase == SELF_DESK && fd >= 0)
+	if (has_to_borrow() && fd >= 0)
 		sys_call1(SYS_close, fd);
 }
 
@@ -82,12 +118,13 @@ static void close_stderr(int fd)
  * that signal, the constructor cannot; so ask first. */
 static bool is_our_stderr(int fd)
 {
-	struct stat st;
+	struct identity now_is;
 	struct { int fd; short events, revents; } poll = { fd, 4 /* POLLOUT */, 0 };
 	struct timespec now = { 0, 0 };
 
-	return fd >= 0 && os_fstat(fd, &st) == 0 && st.st_dev == logger.dev &&
-	       st.st_ino == logger.ino &&
+	return fd >= 0 && identify(fd, &now_is) && now_is.dev == logger.file.dev &&
+	       now_is.ino == logger.file.ino && now_is.born_s == logger.file.born_s &&
+	       now_is.born_ns == logger.file.born_ns &&
 	       sys_call6(SYS_ppoll, SYS_ARG(&poll), 1, SYS_ARG(&now), 0, 0, 0) == 1 &&
 	       poll.revents == 4;
 }

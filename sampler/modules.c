@@ -167,6 +167,33 @@ static bool same_object(const struct group *g, const struct maps_line *line)
 	       memcmp(g->path, line->path, line->path_len) == 0 && g->path[line->path_len] == '\0';
 }
 
+/* An object that went and has come again, to the same place, with nothing in between: a program
+ * that loads and unloads its plugins all day must not use up the rows. */
+static struct module *find_gone(const struct maps_line *line, const struct group *g)
+{
+	struct module *found = NULL;
+	struct object object;
+
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		struct module *m = &modules.row[i];
+
+		if (m->limit <= line->start || m->start >= line->limit)
+			continue;
+		found = m->died != MODULE_ALIVE && m->start == line->start &&
+				m->limit == line->limit && m->offset == line->offset &&
+				m->inode == line->inode && m->dev == line->dev &&
+				m->image == g->image &&
+				memcmp(m->path, g->path, sizeof(m->path)) == 0 ? m : NULL;
+	}
+	if (found == NULL || found->build_id_len == 0 || !objects_read(found->image, &object) ||
+	    object.build_id_len != found->build_id_len ||
+	    memcmp(object.build_id, found->build_id, sizeof(object.build_id)) != 0)
+		return NULL;
+	found->died = MODULE_ALIVE;
+	modules.changed = true;
+	return found;
+}
+
 static void begin_group(struct group *g, const struct maps_line *line)
 {
 	size_t n = line->path_len < sizeof(g->path) ? line->path_len : sizeof(g->path) - 1;
@@ -218,6 +245,8 @@ static void scan_line(struct group *g, const struct maps_line *line, bool perman
 	if (!line->executable)
 		return;
 	m = find_row(line);
+	if (m == NULL)
+		m = find_gone(line, g);
 	if (m == NULL)
 		m = add_row(line, g, permanent);
 	if (m == NULL)

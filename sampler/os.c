@@ -4,29 +4,62 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "sampler/clock.h"
 #include "sampler/count.h"
 #include "sampler/sys.h"
 
+/* Where huge pages are always on, the first touch of a table would take 2 MiB; and of a length that
+ * is a multiple of theirs, the kernel leaves a gap beside it, so that it becomes a mapping of its
+ * own, which every fork pays for (linux, mm/mmap.c, thp_get_unmapped_area). */
+#define HUGE_PAGE (2u << 20)
+#define PAGE      4096
+
+static size_t mapped_size(size_t bytes)
+{
+	return bytes != 0 && bytes % HUGE_PAGE == 0 ? bytes + PAGE : bytes;
+}
+
 void *os_map(size_t bytes)
 {
-	long p = sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+	size_t size = mapped_size(bytes);
+	long p = sys_call6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p < 0 && p > -4096) {
 		count_add(COUNT_MAP_REFUSED);
 		return NULL;
 	}
+	sys_call3(SYS_madvise, p, size, MADV_NOHUGEPAGE);
+	/* A debugger's core dump reads what nobody has touched, too. */
+	sys_call3(SYS_madvise, p, size, MADV_DONTDUMP);
 	return (void *)p;
+}
+
+void *os_map_wiped(size_t bytes)
+{
+	void *p = os_map(bytes);
+
+	if (p != NULL)
+		sys_call3(SYS_madvise, p, mapped_size(bytes), MADV_WIPEONFORK);
+	return p;
 }
 
 void os_unmap(void *p, size_t bytes)
 {
-	sys_call2(SYS_munmap, p, bytes);
+	sys_call2(SYS_munmap, p, mapped_size(bytes));
+}
+
+void os_clear(void *p, size_t bytes)
+{
+	/* Refused for memory that the host has locked (mlockall). */
+	if (sys_call3(SYS_madvise, p, bytes, MADV_DONTNEED) < 0)
+		memset(p, 0, bytes);
 }
 
 void os_guard(void *p, size_t bytes)
@@ -34,97 +67,7 @@ void os_guard(void *p, size_t bytes)
 	sys_call3(SYS_mprotect, p, bytes, PROT_NONE);
 }
 
-/* --- descriptors ----------------------------------------------------------------------------- */
-
-static struct file {
-	_Atomic int used;
-	int         fd;
-	dev_t       dev;
-	ino_t       ino;
-} files[OS_FILES_MAX];
-
-static struct file *find_file(int fd)
-{
-	for (unsigned i = 0; i < OS_FILES_MAX; i++)
-		if (files[i].used && files[i].fd == fd)
-			return &files[i];
-	return NULL;
-}
-
-static int remember(int fd)
-{
-	struct file *before = find_file(fd);
-	struct stat st;
-
-	/* The host closed that one, or the kernel could not give us its number again. */
-	if (before != NULL)
-		before->used = 0;
-	if (os_fstat(fd, &st) < 0)
-		memset(&st, 0, sizeof(st));
-	for (unsigned i = 0; i < OS_FILES_MAX; i++) {
-		struct file *f = &files[i];
-
-		if (f->used)
-			continue;
-		f->fd = fd;
-		f->dev = st.st_dev;
-		f->ino = st.st_ino;
-		f->used = 1;
-		return fd;
-	}
-	sys_call1(SYS_close, fd);
-	return -EMFILE;
-}
-
-int os_high_fd(int fd)
-{
-	long high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, OS_FD_MIN);
-
-	/* The host's limit is lower, or all from there on is taken: as high as there is room. */
-	for (int from = OS_FD_MIN / 2; from > 2 && (high == -EINVAL || high == -EMFILE); from /= 2)
-		high = sys_call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from);
-	sys_call1(SYS_close, fd);
-	return high < 0 ? (int)high : remember((int)high);
-}
-
-static int is_file(const struct file *f)
-{
-	struct stat st;
-
-	return f != NULL && os_fstat(f->fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
-}
-
-int os_is_ours(int fd)
-{
-	return is_file(find_file(fd));
-}
-
-void os_close(int fd)
-{
-	struct file *f = find_file(fd);
-
-	if (f == NULL)
-		return;
-	if (is_file(f))
-		sys_call1(SYS_close, fd);
-	f->used = 0;
-}
-
-static _Atomic int own_table;
-
-void os_has_own_table(void)
-{
-	own_table = 1;
-}
-
-void os_after_fork(void)
-{
-	for (unsigned i = 0; i < OS_FILES_MAX; i++) {
-		if (files[i].used && !own_table)
-			os_close(files[i].fd);
-		files[i].used = 0;
-	}
-}
+/* --- files ----------------------------------------------------------------------------------- */
 
 static int open_high(const char *path, int flags)
 {
@@ -222,6 +165,47 @@ int os_poll(struct pollfd *fds, size_t n, uint64_t timeout_ns)
 	return (int)sys_call6(SYS_ppoll, SYS_ARG(fds), SYS_ARG(n), SYS_ARG(&t), 0, 0, 0);
 }
 
+int os_sleep(uint64_t ns)
+{
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+	long err = sys_call2(SYS_nanosleep, &t, NULL);
+
+	return err == -EINTR ? 0 : (int)err;
+}
+
+void os_cut(int fd)
+{
+	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, SYS_ARG(&at_once), sizeof(at_once), 0);
+}
+
+/* --- the bell -------------------------------------------------------------------------------- */
+
+#define BELL SIGURG     /* ignored by default, and never left pending at an exec for its program */
+
+int os_open_bell(void)
+{
+	uint64_t set = UINT64_C(1) << (BELL - 1);
+
+	if (!os_has_own_files())
+		return -EPERM;
+	return (int)sys_call4(SYS_signalfd4, -1, &set, sizeof(set), SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void os_ring_bell(int tid)
+{
+	if (os_has_own_files())
+		sys_call3(SYS_tgkill, os_getpid(), tid, BELL);
+}
+
+void os_still_bell(int fd)
+{
+	struct signalfd_siginfo info;
+
+	(void)!os_read(fd, &info, sizeof(info));
+}
+
 /* --- clocks and timers ----------------------------------------------------------------------- */
 
 int os_gettid(void)
@@ -238,8 +222,7 @@ static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec t = { 0, 0 };
 
-	/* The vDSO's, through libc: no lock, no errno on success. */
-	clock_gettime(clock, &t);
+	clock_read(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -285,9 +268,10 @@ int os_timer_create(int tid, const void *cookie)
 	memset(&event, 0, sizeof(event));
 	event.value = cookie;
 	event.signal = SIGPROF;
-	event.notify = SIGEV_THREAD_ID;
+	event.notify = tid != 0 ? SIGEV_THREAD_ID : SIGEV_SIGNAL;
 	event.tid = tid;
-	err = sys_call3(SYS_timer_create, thread_clock(tid), &event, &timer);
+	err = sys_call3(SYS_timer_create,
+			tid != 0 ? thread_clock(tid) : CLOCK_PROCESS_CPUTIME_ID, &event, &timer);
 	return err < 0 ? (int)err : timer;
 }
 

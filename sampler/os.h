@@ -3,13 +3,14 @@
  *
  * Context   any: raw system calls, bounded, never a lock.
  * Result    >= 0 or -errno, unless said otherwise; errno is not touched.
- * Files     descriptors are CLOEXEC and OS_FD_MIN or higher; where the host's limit is lower, as
- *           high as it allows.  Our thread has a table of its own (httpd/birth.c); these rules are
- *           for the constructor, and for a kernel that refuses such a table. */
+ * Files     our thread has a table of descriptors to itself.  In the constructor, and on a kernel
+ *           that refuses that, ours are CLOEXEC and OS_FD_MIN or higher; where the host's limit is
+ *           lower, as high as it allows.  os_files.c */
 #ifndef SAMPLER_OS_H
 #define SAMPLER_OS_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -21,7 +22,12 @@
 
 /* Zeroed private memory, not reserved in swap; NULL if refused (adds to count.map_refused). */
 void *os_map(size_t bytes);
+/* The same, and a fork child finds zeros there (Linux 4.14; before, what its parent had).  A fork
+ * then has no page tables to copy for it. */
+void *os_map_wiped(size_t bytes);
 void os_unmap(void *p, size_t bytes);
+/* All of it is zero again, and its pages the kernel's.  p as os_map gave it. */
+void os_clear(void *p, size_t bytes);
 /* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */
 void os_guard(void *p, size_t bytes);
 
@@ -30,8 +36,13 @@ MUST_CHECK int os_open_read(const char *path);
 /* The same, for a directory. */
 MUST_CHECK int os_open_dir(const char *path);
 void os_close(int fd);
-/* Moves fd to a high number and remembers which file it is; the old number is closed in any case.
- * -EMFILE when OS_FILES_MAX are open.  Context: the constructor, then our thread. */
+/* The calling thread leaves the host's descriptors and begins with none; where the kernel refuses,
+ * it goes on among the host's. */
+void os_own_files(void);
+/* True if our thread has its own. */
+bool os_has_own_files(void);
+/* Moves fd out of the host's way and remembers which file it is; the old number is closed in any
+ * case. -EMFILE when OS_FILES_MAX are open.  Context: the constructor, then our thread. */
 #define OS_FILES_MAX 320
 MUST_CHECK int os_high_fd(int fd);
 /* True if the number is still the file that we opened: a host may close everything, or put a file
@@ -39,9 +50,6 @@ MUST_CHECK int os_high_fd(int fd);
 int os_is_ours(int fd);
 /* A fork child: closes what it inherited of ours. */
 void os_after_fork(void);
-/* From now on our descriptors are in a table that no child inherits: there is nothing to close, and
- * what a child has under these numbers is the host's, even if it is the same file. */
-void os_has_own_table(void);
 
 /* Sockets: as the system calls of these names, with our rules for descriptors.  Non-blocking. */
 MUST_CHECK int os_socket(int family);
@@ -54,6 +62,19 @@ MUST_CHECK long os_send(int fd, const void *buf, size_t n);
 /* Waits at most so many ns.  Returns how many are ready. */
 struct pollfd;
 MUST_CHECK int os_poll(struct pollfd *fds, size_t n, uint64_t timeout_ns);
+/* 0, or -errno: at once. */
+MUST_CHECK int os_sleep(uint64_t ns);
+/* Closing fd will reset the connection; nothing of it is left behind. */
+void os_cut(int fd);
+
+/* A descriptor on which poll sees that somebody has rung for the calling thread, which has all
+ * signals blocked; and what others do to ring.  No handler is involved: the signal waits in the
+ * thread's own queue and is gone with it.  -EPERM among the host's descriptors: there it could not
+ * be told from theirs, all of its kind are one file. */
+MUST_CHECK int os_open_bell(void);
+void os_ring_bell(int tid);
+void os_still_bell(int fd);
+
 MUST_CHECK long os_read(int fd, void *buf, size_t n);
 MUST_CHECK long os_pread(int fd, void *buf, size_t n, uint64_t offset);
 MUST_CHECK int os_fstat(int fd, struct stat *st);
@@ -65,11 +86,11 @@ int os_getpid(void);
 /* CLOCK_MONOTONIC and CLOCK_REALTIME, ns. */
 uint64_t os_monotonic_ns(void);
 uint64_t os_realtime_ns(void);
-/* CPU time that thread tid of this process has used, ns; 0 when it is gone. */
+/* CPU time that thread tid of this process (0: the calling one) has used, ns; 0 when it is gone. */
 uint64_t os_thread_cpu_ns(int tid);
 
-/* A timer on the CPU clock of thread tid that sends SIGPROF with this value to that thread.
- * Returns its id. */
+/* A timer on the CPU clock of thread tid that sends SIGPROF with this value to that thread; tid 0:
+ * of the process, to any of its threads.  Returns its id. */
 MUST_CHECK int os_timer_create(int tid, const void *cookie);
 /* First expiry and interval in ns of CPU time; both 0 disarm. */
 MUST_CHECK int os_timer_set(int timer, uint64_t first_ns, uint64_t interval_ns);

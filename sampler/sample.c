@@ -23,64 +23,99 @@ static uint32_t *seen_node(struct capture *c)
 	return (uint32_t *)(void *)(c->pc + 2 * threads_depth());
 }
 
+/* One walk on its way into a table. */
+struct walk {
+	struct generations *table;
+	uint64_t            now;        /* generations_now */
+	unsigned            depth;
+	bool                truncated;
+};
+
 /* How many of the outermost frames are those of the last stack. */
-static unsigned count_same(struct capture *c, unsigned depth, bool truncated)
+static unsigned count_same(struct capture *c, const struct walk *w)
 {
 	const uintptr_t *seen = seen_pc(c);
-	unsigned n = 0, max = depth < c->seen ? depth : c->seen;
-	uint64_t version = modules_version();
+	unsigned n = 0, max = w->depth < c->seen ? w->depth : c->seen;
+	uint64_t version = modules_version(), generation = generations_number(w->now);
 
-	if (c->seen_version != version || c->seen_truncated != truncated) {
+	if (c->seen_version != version || c->seen_truncated != w->truncated ||
+	    c->seen_generation != generation) {
 		c->seen_version = version;
-		c->seen_truncated = truncated;
+		c->seen_truncated = w->truncated;
+		c->seen_generation = generation;
 		return 0;
 	}
-	while (n < max && seen[n] == c->pc[depth - 1 - n])
+	while (n < max && seen[n] == c->pc[w->depth - 1 - n])
 		n++;
 	return n;
 }
 
 /* Without our own frames: the doors above a malloc, the start of a thread. */
-static uint32_t add_frame(struct stacks *table, uint32_t parent, uintptr_t pc)
+static uint32_t add_frame(struct stacks *stacks, uint32_t parent, uintptr_t pc)
 {
-	return modules_is_ours(pc) ? parent : stacks_child(table, parent, modules_frame(pc));
+	return modules_is_ours(pc) ? parent : stacks_child(stacks, parent, modules_frame(pc));
 }
 
-/* 0: the table is full, or there were only frames of ours. */
-static uint32_t intern(struct capture *c, unsigned depth, bool truncated, struct stacks *table,
-		       enum count full)
+/* False: the table is full.  *id 0: there were only frames of ours. */
+static bool intern(struct capture *c, const struct walk *w, uint32_t *id)
 {
-	unsigned same = count_same(c, depth, truncated);
-	uint32_t id = 0;
+	struct stacks *stacks = &generations_at(w->table, w->now)->stacks;
+	unsigned same = count_same(c, w);
 
+	*id = 0;
 	c->seen = same;
 	if (same > 0)
-		id = seen_node(c)[same - 1];
-	else if (truncated)
-		id = stacks_child(table, 0, FRAME_TRUNCATED);
-	for (unsigned i = same; i < depth; i++) {
-		uintptr_t pc = c->pc[depth - 1 - i];
-		uint32_t node = add_frame(table, id, pc);
+		*id = seen_node(c)[same - 1];
+	else if (w->truncated && (*id = stacks_child(stacks, 0, FRAME_TRUNCATED)) == 0)
+		return false;
+	for (unsigned i = same; i < w->depth; i++) {
+		uintptr_t pc = c->pc[w->depth - 1 - i];
 
-		if (node == 0 && !modules_is_ours(pc)) {
-			count_add(full);
-			return 0;
-		}
-		id = node;
+		*id = add_frame(stacks, *id, pc);
+		if (*id == 0 && !modules_is_ours(pc))
+			return false;
 		seen_pc(c)[i] = pc;
-		seen_node(c)[i] = id;
+		seen_node(c)[i] = *id;
 		c->seen = i + 1;
 	}
-	return id;
+	return true;
 }
 
-uint32_t sample_stack(struct capture *c, const struct unwind_stack_bounds *bounds,
-		      struct stacks *table, enum count full)
+/* Twice at most: the generation that was full is not the present one any more. */
+static uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
+			 const struct sample_losses *losses)
 {
-	unsigned depth = 0, max = threads_depth();
-	enum unwind_end end = unwind_stack(&c->regs, bounds, mode, &c->work, c->pc, max, &depth);
+	bool again = true;
+
+	for (;;) {
+		uint32_t id, row = 0;
+		bool fits;
+
+		w->now = generations_now(w->table);
+		fits = intern(c, w, &id);
+		if (fits && id == 0)
+			return 0;
+		key->stack = generations_stack(w->now, id);
+		if (fits && (row = generations_row(w->table, w->now, key)) != 0)
+			return row;
+		if (!again || !generations_next(w->table, w->now)) {
+			count_add(fits ? losses->no_site : losses->no_stack);
+			return GENERATIONS_NO_ROOM;
+		}
+		again = false;
+	}
+}
+
+uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
+		    struct generations *table, struct site_key *key,
+		    const struct sample_losses *losses)
+{
+	struct walk w = { .table = table };
+	unsigned max = threads_depth();
+	enum unwind_end end = unwind_stack(&c->regs, bounds, mode, &c->work, c->pc, max, &w.depth);
 
 	if (end == UNWIND_TRUNCATED)
 		count_add(COUNT_STACK_TRUNCATED);
-	return intern(c, depth, end == UNWIND_TRUNCATED, table, full);
+	w.truncated = end == UNWIND_TRUNCATED;
+	return find_row(c, &w, key, losses);
 }

@@ -1,4 +1,4 @@
-/* sampler/sample.h -- the way of a sample: registers -> frames -> stack id.
+/* sampler/sample.h -- the way of a sample: registers -> frames -> stack id -> row.
  *
  * Context   any thread, inside handlers and inside malloc. */
 #ifndef SAMPLER_SAMPLE_H
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "sampler/count.h"
-#include "sampler/stacks.h"
+#include "sampler/generations.h"
 #include "sampler/threads.h"
 
 /* The outermost frame of a stack that was cut: neither a pc nor code. */
@@ -16,9 +16,14 @@
 /* How stacks are walked; once, at start. */
 void sample_init(enum unwind_mode mode);
 
-/* Walks from c->regs (used up), leaves out this library's own frames and puts the rest into
- * table.  Returns the stack's id; 0 if the table is full, which adds to the count `full`. */
-uint32_t sample_stack(struct capture *c, const struct unwind_stack_bounds *bounds,
-		      struct stacks *table, enum count full);
+/* What is counted for a sample that is a part of [evicted] from the start. */
+struct sample_losses { enum count no_stack, no_site; };
+
+/* Walks from c->regs (used up), leaves out this library's own frames, puts the rest into the table
+ * and finds the row to count on: that of key, whose stack this is, or GENERATIONS_NO_ROOM.  0:
+ * there were only frames of our own.  Between threads_begin and threads_end. */
+uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
+		    struct generations *table, struct site_key *key,
+		    const struct sample_losses *losses);
 
 #endif

@@ -17,6 +17,7 @@ enum self_phase {
 	SELF_READY,             /* has tid, random state and, if there was one left, a slot */
 	SELF_GONE,              /* its end was seen; not sampled any more */
 	SELF_DESK,              /* our own thread */
+	SELF_CHILD,             /* of a fork child whose inheritance waits (threads_settle) */
 };
 
 struct thread_slot;
@@ -27,11 +28,11 @@ struct self {
 	uint64_t random;                /* random.h */
 	struct thread_slot *slot;       /* NULL: not sampled */
 	int32_t  tid;
+	int32_t  child_timer;           /* SELF_CHILD: its CPU timer's id + 1 */
 	uint16_t name;                  /* thread name id at the last tick or at the start */
 	uint16_t labels;                /* label set id */
 	uint8_t  phase;                 /* enum self_phase */
 	bool     heap_gap_capped;       /* heap_left is a check-in, not a sample */
-	bool     in_heap, in_tick;      /* a sample of that kind is being taken */
 	bool     resolving;             /* inside dlsym on our behalf (preload/real.c) */
 };
 

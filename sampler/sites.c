@@ -5,80 +5,100 @@
 
 #include "sampler/os.h"
 
-static_assert(sizeof(struct site_row) == 80, "sites_init budgets rows of 80 bytes");
+static_assert(sizeof(struct site_row) == 80, "a row is 80 bytes, for whoever divides a budget");
 
-static uint64_t hash_key(const struct site_key *k)
+int sites_init(struct sites *s, uint32_t rows_max)
 {
-	uint64_t low = k->stack | (uint64_t)k->size << 32;
-	uint64_t high = k->thread | (uint64_t)k->labels << 16;
-
-	return levels_hash(low + high * UINT64_C(0x9e3779b97f4a7c15));
-}
-
-int sites_init(struct sites *s, uint64_t budget_bytes)
-{
-	uint32_t rows_max = (uint32_t)(budget_bytes / (sizeof(struct site_row) + 12));
-	struct site_row *row = os_map(rows_max * sizeof(*row));
-	int err;
+	struct site_row *row = os_map_wiped(rows_max * sizeof(*row));
+	_Atomic(uint32_t) *again;
 
 	if (row == NULL)
 		return -ENOMEM;
-	err = levels_init(&s->index, rows_max + rows_max / 2);
-	if (err < 0) {
+	again = os_map_wiped(rows_max * sizeof(*again));
+	if (again == NULL) {
 		os_unmap(row, rows_max * sizeof(*row));
-		return err;
+		return -ENOMEM;
 	}
 	s->row = row;
+	s->again = again;
 	s->rows_max = rows_max;
-	s->rows = 1;
+	s->taken = 1;
+	s->given = rows_max;
 	return 0;
 }
 
-static bool is_row(const void *table, uint32_t id, const void *key)
+void sites_free(struct sites *s)
 {
-	const struct site_key *is = &((const struct sites *)table)->row[id].key, *k = key;
-
-	return is->stack == k->stack && is->size == k->size && is->thread == k->thread &&
-	       is->labels == k->labels;
+	os_unmap(s->row, s->rows_max * sizeof(*s->row));
+	os_unmap((void *)(uintptr_t)s->again, s->rows_max * sizeof(*s->again));
+	*s = (struct sites){ .row = NULL };
 }
 
-static uint32_t make_row(void *table, const void *key)
+void sites_clear(struct sites *s)
 {
-	struct sites *s = table;
-	uint32_t id = levels_next_id(&s->rows, s->rows_max);
-
-	if (id != 0)
-		s->row[id].key = *(const struct site_key *)key;
-	return id;
+	os_clear(s->row, s->rows_max * sizeof(*s->row));
+	os_clear((void *)(uintptr_t)s->again, s->rows_max * sizeof(*s->again));
+	s->taken = 1;
+	s->given = s->rows_max;
 }
 
-uint32_t sites_row(struct sites *s, const struct site_key *key)
+uint32_t sites_take(struct sites *s)
 {
-	static const struct levels_table rows = { is_row, make_row };
-	bool mine;
-	uint32_t row = levels_intern(&s->index, hash_key(key), &rows, s, key, &mine);
+	uint64_t n = atomic_load_explicit(&s->taken, memory_order_relaxed);
+	uint32_t row;
 
-	/* A row left over by a race stays unready: nobody counts in it. */
-	if (mine)
-		__atomic_store_n(&s->row[row].ready, 1, __ATOMIC_RELEASE);
+	/* What stands at n stays as long as n was not taken: so it is read before. */
+	do {
+		if (n >= atomic_load_explicit(&s->given, memory_order_acquire))
+			return 0;
+		row = n < s->rows_max
+			      ? (uint32_t)n
+			      : atomic_load_explicit(&s->again[n % s->rows_max],
+						     memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak_explicit(&s->taken, &n, n + 1, memory_order_relaxed,
+							memory_order_relaxed));
 	return row;
+}
+
+void sites_give(struct sites *s, uint32_t row)
+{
+	uint64_t n = atomic_load_explicit(&s->given, memory_order_relaxed);
+	struct site_row *r = &s->row[row];
+
+	atomic_store_explicit(&r->ready, 0, memory_order_relaxed);
+	atomic_store_explicit(&r->stack, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		atomic_store_explicit(&r->value[i], 0, memory_order_relaxed);
+	atomic_store_explicit(&s->again[n % s->rows_max], row, memory_order_relaxed);
+	atomic_store_explicit(&s->given, n + 1, memory_order_release);
 }
 
 uint32_t sites_end(const struct sites *s)
 {
-	uint32_t end = atomic_load_explicit(&s->rows, memory_order_acquire);
+	uint64_t end = atomic_load_explicit(&s->taken, memory_order_acquire);
 
-	return s->row == NULL ? 1 : end < s->rows_max ? end : s->rows_max;
+	return s->row == NULL ? 1 : end < s->rows_max ? (uint32_t)end : s->rows_max;
+}
+
+uint32_t sites_count(const struct sites *s)
+{
+	uint64_t given = atomic_load_explicit(&s->given, memory_order_acquire);
+	uint64_t taken = atomic_load_explicit(&s->taken, memory_order_relaxed);
+
+	return s->row == NULL ? 0 : (uint32_t)(taken - 1 - (given - s->rows_max));
 }
 
 bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 		uint64_t value[SITES_VALUES])
 {
-	struct site_row *r = &s->row[row];
+	const struct site_row *r = &s->row[row];
 
-	if (__atomic_load_n(&r->ready, __ATOMIC_ACQUIRE) == 0)
+	if (atomic_load_explicit(&r->ready, memory_order_acquire) == 0)
 		return false;
-	*key = r->key;
+	key->stack = atomic_load_explicit(&r->stack, memory_order_acquire);
+	key->size = r->size;
+	key->thread = r->thread;
+	key->labels = r->labels;
 	/* Last first: the heap's frees (high numbers) are read before its allocations, so that a
 	 * reading never shows more freed than allocated. */
 	for (unsigned i = SITES_VALUES; i-- > 0;)

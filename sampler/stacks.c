@@ -4,7 +4,6 @@
 #include "sampler/stacks.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include "sampler/os.h"
 
@@ -13,12 +12,17 @@ static uint64_t hash_node(uint32_t parent, frame_t frame)
 	return levels_hash(frame + parent * UINT64_C(0x9e3779b97f4a7c15));
 }
 
+static uint32_t hash_frames(uint32_t callers, frame_t frame)
+{
+	return (uint32_t)levels_hash(frame ^ (uint64_t)callers << 32);
+}
+
 int stacks_init(struct stacks *s, uint64_t budget_bytes)
 {
 	/* 16 bytes a node and a word and a half of index, which leaves a third of the words
 	 * free. */
 	uint32_t nodes_max = (uint32_t)(budget_bytes / (sizeof(struct stacks_node) + 12));
-	struct stacks_node *node = os_map(nodes_max * sizeof(*node));
+	struct stacks_node *node = os_map_wiped(nodes_max * sizeof(*node));
 	int err;
 
 	if (node == NULL)
@@ -30,8 +34,26 @@ int stacks_init(struct stacks *s, uint64_t budget_bytes)
 	}
 	s->node = node;
 	s->nodes_max = nodes_max;
+	s->room = nodes_max;
 	s->nodes = 1;
 	return 0;
+}
+
+void stacks_free(struct stacks *s)
+{
+	os_unmap(s->node, s->nodes_max * sizeof(*s->node));
+	levels_free(&s->index);
+	s->node = NULL;
+	s->nodes_max = 0;
+	s->room = 0;
+	s->nodes = 0;
+}
+
+void stacks_clear(struct stacks *s)
+{
+	os_clear(s->node, s->nodes_max * sizeof(*s->node));
+	levels_clear(&s->index);
+	atomic_store_explicit(&s->nodes, 1, memory_order_relaxed);
 }
 
 struct key {
@@ -51,13 +73,14 @@ static uint32_t make_node(void *table, const void *key)
 {
 	struct stacks *s = table;
 	const struct key *k = key;
-	uint32_t id = levels_next_id(&s->nodes, s->nodes_max);
+	uint32_t room = atomic_load_explicit(&s->room, memory_order_relaxed);
+	uint32_t id = levels_next_id(&s->nodes, room);
 
 	if (id != 0)
 		s->node[id] = (struct stacks_node){
 			.frame = k->frame,
 			.parent = k->parent,
-			.depth = k->parent != 0 ? s->node[k->parent].depth + 1 : 1,
+			.hash = hash_frames(s->node[k->parent].hash, k->frame),
 		};
 	return id;
 }
@@ -78,6 +101,14 @@ unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsi
 	for (; id != 0 && n < max; id = s->node[id].parent)
 		frame[n++] = s->node[id].frame;
 	return n;
+}
+
+bool stacks_same(const struct stacks *a, uint32_t id_a, const struct stacks *b, uint32_t id_b)
+{
+	for (; !(a == b && id_a == id_b); id_a = a->node[id_a].parent, id_b = b->node[id_b].parent)
+		if (id_a == 0 || id_b == 0 || a->node[id_a].frame != b->node[id_b].frame)
+			return id_a == 0 && id_b == 0;
+	return true;
 }
 
 uint32_t stacks_nodes(const struct stacks *s)

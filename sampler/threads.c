@@ -1,5 +1,6 @@
 #include "sampler/threads.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "sampler/count.h"
@@ -14,8 +15,13 @@ _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 static struct {
 	unsigned         depth;
 	size_t           capture_bytes, slot_bytes;
+	_Atomic bool     sealed;
+	void (*settle)(void);
 	_Atomic(char *)  chunk[THREAD_CHUNKS_MAX];      /* from the first on, then NULL */
+	_Atomic uint64_t claimed[THREAD_CHUNKS_MAX];    /* a bit for each slot of the chunk */
 } threads;
+
+static_assert(THREADS_PER_CHUNK == 64, "a word of claimed[] is a chunk");
 
 static size_t round_up(size_t n, size_t to)
 {
@@ -36,22 +42,35 @@ unsigned threads_depth(void)
 	return threads.depth;
 }
 
+void threads_seal(bool sealed)
+{
+	threads.sealed = sealed;
+}
+
+bool threads_sealed(void)
+{
+	return threads.sealed;
+}
+
 static struct thread_slot *slot_at(char *chunk, unsigned i)
 {
 	return (struct thread_slot *)(void *)(chunk + i * threads.slot_bytes);
 }
 
-static struct thread_slot *claim_in(char *chunk)
+/* The first free slot of chunk n. */
+static struct thread_slot *claim_in(char *chunk, unsigned n)
 {
-	for (unsigned i = 0; i < THREADS_PER_CHUNK; i++) {
-		struct thread_slot *s = slot_at(chunk, i);
-		uint32_t no = 0;
+	uint64_t word = atomic_load_explicit(&threads.claimed[n], memory_order_relaxed);
+	unsigned i;
 
-		if (atomic_load_explicit(&s->claimed, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong(&s->claimed, &no, 1))
-			return s;
-	}
-	return NULL;
+	do {
+		if (word == UINT64_MAX)
+			return NULL;
+		i = (unsigned)__builtin_ctzll(~word);
+	} while (!atomic_compare_exchange_weak(&threads.claimed[n], &word,
+					       word | UINT64_C(1) << i));
+	slot_at(chunk, i)->number = n * THREADS_PER_CHUNK + i;
+	return slot_at(chunk, i);
 }
 
 /* The chunk with this number, mapped if it is the first time; NULL if refused. */
@@ -72,23 +91,35 @@ static char *get_chunk(unsigned n)
 	return mapped;
 }
 
+/* The last one in this slot may have been left in the midst of a sample. */
+static void end_visits(struct thread_slot *slot)
+{
+	for (unsigned i = 0; i < CAPTURE_KINDS; i++)
+		if (slot->visit[i].beat % 2 != 0)
+			slot->visit[i].beat++;
+}
+
 struct thread_slot *threads_claim(void)
 {
+	if (threads.sealed)
+		return NULL;
 	for (unsigned n = 0; threads.slot_bytes != 0 && n < THREAD_CHUNKS_MAX; n++) {
 		char *chunk = get_chunk(n);
 		struct thread_slot *s;
 
 		if (chunk == NULL)
 			break;
-		s = claim_in(chunk);
+		s = claim_in(chunk, n);
 		if (s != NULL) {
 			s->tid = 0;
 			s->timer = 0;
-			s->held = false;
-			s->scanned = false;
+			s->held = 0;
+			s->seen_open = 0;
+			s->scanned = s->no_timer = false;
 			s->stack_lo = s->stack_hi = 0;
 			s->start = NULL;
 			s->start_arg = NULL;
+			end_visits(s);
 			return s;
 		}
 	}
@@ -98,14 +129,20 @@ struct thread_slot *threads_claim(void)
 
 void threads_release(struct thread_slot *slot)
 {
+	unsigned n = slot->number;
+
 	slot->tid = 0;
-	atomic_store(&slot->claimed, 0);
+	atomic_fetch_and(&threads.claimed[n / THREADS_PER_CHUNK],
+			 ~(UINT64_C(1) << n % THREADS_PER_CHUNK));
 }
 
 void threads_enter(struct thread_slot *slot)
 {
-	int tid = os_gettid();
+	int tid;
 
+	if (threads.sealed)
+		return;
+	tid = os_gettid();
 	if (slot == NULL)
 		slot = threads_find(tid);
 	if (slot == NULL)
@@ -135,10 +172,15 @@ struct capture *threads_capture(enum capture_kind kind)
 {
 	char *after;
 
-	if (self.slot == NULL)
+	if (self.slot == NULL || threads.sealed)
 		return NULL;
 	after = (char *)self.slot + round_up(sizeof(struct thread_slot), 64);
 	return (struct capture *)(void *)(after + kind * threads.capture_bytes);
+}
+
+bool threads_elsewhere(void)
+{
+	return !threads.sealed && self.tid != 0 && self.tid != os_gettid();
 }
 
 void threads_each(bool (*f)(struct thread_slot *slot, void *arg), void *arg)
@@ -147,10 +189,14 @@ void threads_each(bool (*f)(struct thread_slot *slot, void *arg), void *arg)
 
 	for (unsigned n = 0;
 	     n < THREAD_CHUNKS_MAX && (chunk = atomic_load(&threads.chunk[n])) != NULL; n++) {
-		for (unsigned i = 0; i < THREADS_PER_CHUNK; i++) {
-			struct thread_slot *s = slot_at(chunk, i);
+		uint64_t left = atomic_load(&threads.claimed[n]);
 
-			if (atomic_load(&s->claimed) != 0 && !f(s, arg))
+		for (; left != 0; left &= left - 1) {
+			unsigned i = (unsigned)__builtin_ctzll(left);
+
+			/* It may have been released since. */
+			if ((atomic_load(&threads.claimed[n]) >> i & 1) != 0 &&
+			    !f(slot_at(chunk, i), arg))
 				return;
 		}
 	}
@@ -190,4 +236,18 @@ void threads_after_fork(void)
 	self.tid = os_gettid();
 	if (self.slot != NULL)
 		self.slot->tid = self.tid;
+}
+
+void threads_when_settling(void (*f)(void))
+{
+	threads.settle = f;
+}
+
+COLD void threads_settle_now(void)
+{
+	/* A vfork child of the fork child. */
+	if (self.tid != os_gettid())
+		return;
+	self.phase = SELF_READY;
+	threads.settle();
 }

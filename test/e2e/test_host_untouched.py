@@ -70,7 +70,6 @@ def test_everyday_programs(argv):
     assert run(argv, HEAP_RATE=1, CPU_HZ=1000) == run(argv, shim=False)
 
 
-@pytest.mark.xfail(reason='the kernel refuses new user namespaces to a process with two tasks', strict=True)
 def test_user_namespace():
     plain = run(['unshare', '-U', 'id', '-u'], shim=False)
     if plain.status != 0:

@@ -25,6 +25,7 @@ static inline void asked_forget(void)
 	free(asked.body);
 	asked.body = NULL;
 	asked.len = 0;
+	window_close(&asked.x.window);
 	if (asked.x.arena.map != NULL)
 		arena_reset(&asked.x.arena);
 	memset(&asked.x, 0, sizeof(asked.x));

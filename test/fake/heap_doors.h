@@ -59,11 +59,11 @@ static inline struct heap_totals heap_totals_of(uint32_t size_class)
 	struct heap_totals t;
 
 	memset(&t, 0, sizeof(t));
-	for (uint32_t row = 1; row < sites_end(&heap_sites); row++) {
+	for (uint32_t row = 1; row < sites_end(&heap_table.sites); row++) {
 		uint64_t value[SITES_VALUES];
 		struct site_key key;
 
-		if (!sites_read(&heap_sites, row, &key, value) ||
+		if (!sites_read(&heap_table.sites, row, &key, value) ||
 		    (size_class != 0 && key.size != size_class))
 			continue;
 		for (unsigned i = 0; i < SITES_VALUES; i++)

@@ -21,6 +21,7 @@ struct made_row {
 static struct {
 	struct made_row     row[GROUND_PROFILES][MADE_ROWS];    /* [0] is unused */
 	uint32_t            rows[GROUND_PROFILES];
+	uint32_t            evicts[GROUND_PROFILES];    /* this row, at the next reclaim */
 	frame_t             frame[MADE_STACKS][STACK_DEPTH_MAX];
 	unsigned            depth[MADE_STACKS];
 	uint32_t            stacks;
@@ -65,11 +66,28 @@ static inline struct made_row *made_add(enum ground_profile profile, uint32_t st
 	return r;
 }
 
+/* What a row has counted goes over to [evicted], and it is nobody's. */
+static inline void made_evict(enum ground_profile profile, uint32_t row)
+{
+	struct made_row *from = &made.row[profile][row];
+	struct made_row *to = &made.row[profile][GENERATIONS_EVICTED];
+
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		to->value[i] += from->value[i];
+	memset(from, 0, sizeof(*from));
+	from->unpublished = true;
+}
+
 /* --- what the desk asks for ------------------------------------------------------------------ */
 
 static inline uint32_t made_end(enum ground_profile profile)
 {
 	return made.rows[profile] + 1;
+}
+
+static inline uint32_t made_sites(enum ground_profile profile)
+{
+	return made.rows[profile];
 }
 
 static inline bool made_read(enum ground_profile profile, uint32_t row, struct site_key *key,
@@ -94,6 +112,19 @@ static inline unsigned made_frames(enum ground_profile profile, uint32_t stack, 
 	return n;
 }
 
+/* Goes on at once, and tells of the rows that the test has named. */
+static inline uint64_t made_reclaim(enum ground_profile profile, bool reading, bool *waits,
+				    void (*moved)(enum ground_profile profile, uint32_t row))
+{
+	*waits = reading && made.evicts[profile] != 0;
+	if (made.evicts[profile] != 0 && !reading) {
+		made_evict(profile, made.evicts[profile]);
+		moved(profile, made.evicts[profile]);
+		made.evicts[profile] = 0;
+	}
+	return 1000 + profile;
+}
+
 static inline const char *made_thread_name(uint16_t id)
 {
 	return id < 8 && made.thread_name[id] != NULL ? made.thread_name[id] : "";
@@ -108,6 +139,11 @@ static inline void made_refresh(void)
 
 static inline bool made_wants_refresh(void) { return false; }
 static inline void made_find_threads(void) {}
+
+static inline void made_rest(bool begins)
+{
+	(void)begins;
+}
 static inline uint32_t made_modules(void) { return made.modules; }
 static inline const struct module *made_module_at(uint32_t i) { return &made.module[i]; }
 
@@ -132,12 +168,15 @@ static inline void made_set_rates(const struct ground_rates *rates)
 
 static const struct ground made_ground = {
 	.end = made_end,
+	.sites = made_sites,
 	.read = made_read,
 	.frames = made_frames,
 	.thread_name = made_thread_name,
+	.reclaim = made_reclaim,
 	.refresh = made_refresh,
 	.wants_refresh = made_wants_refresh,
 	.find_threads = made_find_threads,
+	.rest = made_rest,
 	.modules = made_modules,
 	.module = made_module_at,
 	.find_module = made_find_module,

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "sampler/os.h"
@@ -35,12 +36,22 @@ void *os_map(size_t bytes)
 	return p + ((room - bytes) & ~(size_t)63);
 }
 
+void *os_map_wiped(size_t bytes)
+{
+	return os_map(bytes);
+}
+
 void os_unmap(void *p, size_t bytes)
 {
 	size_t room = (bytes + OS_WALLED_PAGE - 1) / OS_WALLED_PAGE * OS_WALLED_PAGE;
 
 	os_walled.live_bytes -= bytes;
 	munmap((void *)((uintptr_t)p & ~(uintptr_t)(OS_WALLED_PAGE - 1)), room + OS_WALLED_PAGE);
+}
+
+void os_clear(void *p, size_t bytes)
+{
+	memset(p, 0, bytes);
 }
 
 #endif

@@ -9,7 +9,7 @@
 #include "sampler/sys.h"
 
 static struct {
-	long             nr;            /* this call ... */
+	long             nr, also;      /* this call, and this other one (0: none) ... */
 	_Atomic unsigned from;          /* ... from this one of its kind on (0: none) ... */
 	long             error;         /* ... is answered so */
 	_Atomic unsigned seen;
@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) long sys_refused_call(long nr, long
 
 long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 {
-	if (nr == sys_refused.nr) {
+	if (nr == sys_refused.nr || (sys_refused.also != 0 && nr == sys_refused.also)) {
 		unsigned n = atomic_fetch_add(&sys_refused.seen, 1) + 1;
 
 		if (sys_refused.meanwhile != NULL && n == sys_refused.from)

@@ -289,8 +289,11 @@ def lint_message(body, kind=None, delta=False, exe=None, build_id=None, now=None
     return found
 
 
+EVICTED = (2,)        # the addresses of its stack: one, which no code can have
+
+
 def lint_pair(older, newer, kind):
-    """Two snapshots of one process: what counts up must not shrink, stack by stack."""
+    """Two snapshots of one process: what counts up must not shrink, stack by stack, but into [evicted]."""
     found = Findings()
 
     def by_stack(body):
@@ -300,14 +303,19 @@ def lint_pair(older, newer, kind):
             sums[key] = {k: v + sums.get(key, {}).get(k, 0) for k, v in s.values.items()}
         return sums
     before, after = by_stack(older), by_stack(newer)
-    for key, values in before.items():
-        for name in KINDS[kind][4]:
-            now = after.get(key, {}).get(name, 0)
-            if now < values[name]:
-                found.add(11, '%s of stack %s was %d and is %d', name,
-                          ' '.join('%x' % a for a in key[0]), values[name], now)
-                if len(found) > 5:
-                    return found
+    for name in KINDS[kind][4]:
+        shrunk = [(key, values[name], after.get(key, {}).get(name, 0))
+                  for key, values in before.items()
+                  if after.get(key, {}).get(name, 0) < values[name]]
+        evicted = sum(after.get(key, {}).get(name, 0) - before.get(key, {}).get(name, 0)
+                      for key in before.keys() | after.keys() if key[0] == EVICTED)
+        # What has lost its memory to others is a part of [evicted]; each count of objects is rounded.
+        slack = evicted + len(shrunk) if evicted > 0 else 0
+        if sum(was - now for _, was, now in shrunk) <= slack:
+            continue
+        for key, was, now in shrunk[:5]:
+            found.add(11, '%s of stack %s was %d and is %d, [evicted] has %d more', name,
+                      ' '.join('%x' % a for a in key[0]), was, now, evicted)
     return found
 
 

@@ -58,7 +58,7 @@ static NOINLINE void allocate(void)
 	door_gives(block_at(1), 10);
 	heap_take(block_at(1), &b);
 	heap_freed(&b);
-	stack = sites_read(&heap_sites, b.row, &key, value) ? key.stack : 0;
+	stack = sites_read(&heap_table.sites, b.row, &key, value) ? key.stack : 0;
 }
 
 static NOINLINE void go_on(void)
@@ -129,11 +129,11 @@ static void stacks_through_different_functions_are_different(void **state)
 static void a_stack_grows_at_its_leaf(void **state)
 {
 	frame_t outer[STACK_DEPTH_DEFAULT], inner[STACK_DEPTH_DEFAULT];
-	unsigned n = stacks_frames(&heap_stacks, expected[0], outer, STACK_DEPTH_DEFAULT);
+	unsigned n = generations_frames(&heap_table, expected[0], outer, STACK_DEPTH_DEFAULT);
 
 	(void)state;
 	for (unsigned p = 1; p < PATHS; p++) {
-		unsigned more = stacks_frames(&heap_stacks, expected[p], inner,
+		unsigned more = generations_frames(&heap_table, expected[p], inner,
 					      STACK_DEPTH_DEFAULT);
 
 		assert_true(more > n);
@@ -242,7 +242,7 @@ static void after_a_dlclose_the_same_address_is_another_frame(void **state)
 	for (int i = 0; i < 3; i++) {
 		uint32_t id = sample_in_a_library(library);
 
-		n[i] = stacks_frames(&heap_stacks, id, frame[i], STACK_DEPTH_DEFAULT);
+		n[i] = generations_frames(&heap_table, id, frame[i], STACK_DEPTH_DEFAULT);
 		if (i == 1)
 			modules_epoch_next();
 	}
@@ -256,6 +256,28 @@ static void after_a_dlclose_the_same_address_is_another_frame(void **state)
 	dlclose(library);
 }
 
+/* What a thread remembers of its last stack is of one generation. */
+static void in_the_next_generation_a_stack_is_the_same(void **state)
+{
+	frame_t before[STACK_DEPTH_DEFAULT], after[STACK_DEPTH_DEFAULT];
+
+	(void)state;
+	for (unsigned p = 0; p < PATHS; p += 7) {
+		unsigned depth = generations_frames(&heap_table, sample_at(p), before,
+						    STACK_DEPTH_DEFAULT);
+		uint64_t now = generations_now(&heap_table);
+		uint32_t id;
+
+		heap_table.now = generations_number(now) << 2 | GENERATIONS_CLEAR;
+		assert_true(generations_next(&heap_table, generations_now(&heap_table)));
+		id = sample_at(p);
+		assert_int_equal(id >> GENERATIONS_BIT, (generations_number(now) + 1) & 1);
+		assert_int_equal(generations_frames(&heap_table, id, after, STACK_DEPTH_DEFAULT),
+				 depth);
+		assert_memory_equal(after, before, depth * sizeof(*after));
+	}
+}
+
 int main(void)
 {
 	/* The first finds out what the others expect. */
@@ -265,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_stack_is_the_same_whatever_came_before_it),
 		cmocka_unit_test(a_thread_inherits_nothing_with_its_slot),
 		cmocka_unit_test(after_a_dlclose_the_same_address_is_another_frame),
+		cmocka_unit_test(in_the_next_generation_a_stack_is_the_same),
 	};
 
 	if (heap_doors_begin() < 0 || heap_init(64u << 20) < 0)

@@ -13,6 +13,7 @@
 #include "fake/odds.h"
 #include "sampler/count.h"
 #include "sampler/random.h"
+#include "sampler/reclaim.h"
 
 #define THREADS 8
 #define BLOCKS  64      /* of a thread, of which its neighbour frees half */
@@ -61,6 +62,29 @@ static void take_part(unsigned who)
 	threads_leave();
 }
 
+/* A generation after the other, as fast as can be: our thread's part, in this one. */
+static uint64_t generations;
+
+static void note_move(uint32_t row, void *arg)
+{
+	(void)arg;
+	CROWD_DEMAND(row >= GENERATIONS_ROWS);
+}
+
+static void reclaim_all_the_time(void)
+{
+	uint64_t now = generations_now(&heap_table);
+
+	if (generations_other(now) == GENERATIONS_CLEAR) {
+		(void)generations_next(&heap_table, now);
+		generations++;
+	}
+	heap_table.reclaim.not_before_ns = 0;
+	reclaim_go_on(&heap_table, false, note_move, NULL);
+}
+
+static bool with_generations;
+
 /* Whatever is left is in use; frees are read first, so nothing is ever below 0. */
 static void watch(bool change_rate)
 {
@@ -70,15 +94,17 @@ static void watch(bool change_rate)
 		if (change_rate)
 			heap_set_rate(rates[turn % COUNT_OF(rates)]);
 		CROWD_DEMAND(modules_scan(false) == 0);
-		for (uint32_t row = 1; row < sites_end(&heap_sites); row++) {
+		for (uint32_t row = 1; row < sites_end(&heap_table.sites); row++) {
 			uint64_t v[SITES_VALUES];
 			struct site_key key;
 
-			if (!sites_read(&heap_sites, row, &key, v))
+			if (!sites_read(&heap_table.sites, row, &key, v))
 				continue;
 			for (unsigned i = 0; i < HEAP_FREE_OBJECTS; i++)
 				CROWD_DEMAND(v[HEAP_FREE_OBJECTS + i] <= v[i]);
 		}
+		for (int i = 0; with_generations && i < 100; i++)
+			reclaim_all_the_time();
 	}
 }
 
@@ -120,7 +146,7 @@ static void assert_all_is_freed(const struct heap_totals *t)
 	for (unsigned cell = 0; cell < COUNT_OF(heap_filter); cell++)
 		assert_int_equal(heap_filter[cell], 0);
 	for (int i = 0; i < COUNT_REASONS; i++)
-		if (i != COUNT_STACK_TRUNCATED)
+		if (i != COUNT_STACK_TRUNCATED && i != COUNT_HEAP_EVICTED)
 			assert_int_equal(count_get((enum count)i), 0);
 }
 
@@ -147,11 +173,33 @@ static void whatever_the_rate_all_that_was_counted_is_freed(void **state)
 	assert_all_is_freed(&t);
 }
 
+/* Blocks are freed on the rows that they were counted on, whatever has become of these. */
+static void nothing_is_missing_while_generations_change(void **state)
+{
+	static struct generations_kind at_once;
+	struct heap_totals t;
+
+	(void)state;
+	at_once = *heap_table.kind;
+	at_once.reclaim_eighths = 0;
+	heap_table.kind = &at_once;
+	heap_set_rate(1);
+	with_generations = true;
+	t = run_crowd(false);
+	print_message("%llu blocks, %llu generations\n", (unsigned long long)allocated,
+		      (unsigned long long)generations);
+	assert_true(generations > 10);
+	assert_true(t.value[HEAP_ALLOC_RAW] == allocated);
+	assert_true(t.value[HEAP_ALLOC_BYTES] == bytes_allocated);
+	assert_all_is_freed(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_rate_1_nothing_is_missing),
 		cmocka_unit_test(whatever_the_rate_all_that_was_counted_is_freed),
+		cmocka_unit_test(nothing_is_missing_while_generations_change),
 	};
 
 	seed = odds_seed();

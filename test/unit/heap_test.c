@@ -113,7 +113,7 @@ static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
 
 		door_gives(block_at(0), n);
 		heap_take(block_at(0), &b);
-		assert_true(sites_read(&heap_sites, b.row, &key, value));
+		assert_true(sites_read(&heap_table.sites, b.row, &key, value));
 		assert_true(b.size == n);
 		if (n > UINT32_MAX / 2)
 			assert_int_equal(key.size, UINT32_MAX);
@@ -136,8 +136,8 @@ static void a_sample_has_the_stack_of_its_caller(void **state)
 	(void)state;
 	door_gives(block_at(0), 10);
 	heap_take(block_at(0), &b);
-	assert_true(sites_read(&heap_sites, b.row, &key, value));
-	depth = stacks_frames(&heap_stacks, key.stack, frame, COUNT_OF(frame));
+	assert_true(sites_read(&heap_table.sites, b.row, &key, value));
+	depth = generations_frames(&heap_table, key.stack, frame, COUNT_OF(frame));
 	assert_in_range(depth, 2, COUNT_OF(frame));
 	for (unsigned i = 0; i < depth; i++) {
 		const struct module *m = modules_find(frame[i]);

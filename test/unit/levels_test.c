@@ -91,11 +91,14 @@ static void every_bucket_is_inside_its_level_and_inside_the_mapping(void **state
 			size_t first = l.before[n] * LEVELS_BUCKET;
 			size_t last = first + (l.buckets[n] - 1) * LEVELS_BUCKET;
 
-			assert_int_equal(levels_bucket(&l, 0, n), first);
-			assert_int_equal(levels_bucket(&l, UINT64_MAX, n), last);
+			for (unsigned c = 0; c < LEVELS_CHOICES; c++) {
+				assert_int_equal(levels_bucket(&l, 0, n, c), first);
+				assert_int_equal(levels_bucket(&l, UINT64_MAX, n, c), last);
+			}
 			l.words[first] = l.words[last + LEVELS_BUCKET - 1] = 1;
 			for (int k = 0; k < 200; k++) {
-				size_t at = levels_bucket(&l, hash = levels_hash(hash + 1), n);
+				size_t at = levels_bucket(&l, hash = levels_hash(hash + 1), n,
+							  (unsigned)k % LEVELS_CHOICES);
 
 				assert_in_range(at, first, last);
 				assert_int_equal(at % LEVELS_BUCKET, 0);
@@ -106,17 +109,88 @@ static void every_bucket_is_inside_its_level_and_inside_the_mapping(void **state
 }
 
 /* As few levels as possible are looked at, so keys have to spread over the whole of each.  These
- * are as addresses are, 128 to a bucket on the average.  No chance in it: the hash is fixed. */
+ * are as addresses are, 256 to a bucket on the average.  No chance in it: the hash is fixed. */
 static void keys_in_a_row_spread_evenly(void **state)
 {
-	static unsigned in_bucket[LEVELS_FIRST];
+	static unsigned in_bucket[LEVELS_CHOICES][LEVELS_FIRST];
 	struct levels l = made(0);
 
 	(void)state;
 	for (uint64_t key = 0; key < 65536 * 16; key += 16)
-		in_bucket[levels_bucket(&l, levels_hash(key), 0) / LEVELS_BUCKET]++;
-	for (unsigned i = 0; i < LEVELS_FIRST; i++)
-		assert_in_range(in_bucket[i], 64, 192);
+		for (unsigned c = 0; c < LEVELS_CHOICES; c++)
+			in_bucket[c][levels_bucket(&l, levels_hash(key), 0, c) / LEVELS_BUCKET]++;
+	for (unsigned i = 0; i < LEVELS_FIRST; i++) {
+		assert_in_range(in_bucket[0][i], 160, 352);
+		assert_in_range(in_bucket[1][i], 160, 352);
+	}
+	gone(&l);
+}
+
+static bool is_number(const void *table, uint32_t id, const void *key)
+{
+	(void)table;
+	return id == *(const uint32_t *)key;
+}
+
+static uint32_t make_number(void *table, const void *key)
+{
+	(void)table;
+	return *(const uint32_t *)key;
+}
+
+static const struct levels_table numbers = { is_number, make_number };
+
+/* How many of the first n numbers found no room, and which was the first of them. */
+static uint32_t fill(const struct levels *l, uint32_t n, uint32_t *first)
+{
+	uint32_t lost = 0;
+	bool mine;
+
+	*first = n;
+	for (uint32_t i = 1; i <= n; i++) {
+		uint32_t id = levels_intern(l, levels_hash(i), &numbers, NULL, &i, &mine);
+
+		assert_true(id == 0 || (id == i && mine));
+		if (id == 0 && lost++ == 0)
+			*first = i;
+	}
+	return lost;
+}
+
+/* Tables have a word and a half for each row.  No chance in it: the hash is fixed. */
+static void keys_find_room_until_half_of_the_words_are_in_use(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sizes) && sizes[i] < 12000000; i++) {
+		struct levels l = made(sizes[i]);
+		uint32_t n = (uint32_t)(levels_words(&l) / 3 * 2), first;
+
+		assert_true(fill(&l, n, &first) <= 3 + n / 5000);
+		assert_true(first >= n / 4 * 3);
+		gone(&l);
+	}
+}
+
+static void what_is_in_is_found_and_nothing_else(void **state)
+{
+	struct levels l = made(40000);
+	uint32_t first;
+
+	(void)state;
+	fill(&l, 20000, &first);
+	for (uint32_t i = 1; i <= 40000; i++) {
+		uint32_t found = levels_find(&l, levels_hash(i), &numbers, NULL, &i);
+		bool mine;
+
+		assert_int_equal(found, i <= 20000 ? i : 0);
+		if (i > 20000)
+			continue;
+		assert_int_equal(levels_intern(&l, levels_hash(i), &numbers, NULL, &i, &mine), i);
+		assert_false(mine);
+	}
+	levels_clear(&l);
+	for (uint32_t i = 1; i <= 20000; i++)
+		assert_int_equal(levels_find(&l, levels_hash(i), &numbers, NULL, &i), 0);
 	gone(&l);
 }
 
@@ -150,6 +224,8 @@ int main(void)
 		cmocka_unit_test(the_budget_is_used_up_and_not_exceeded),
 		cmocka_unit_test(every_bucket_is_inside_its_level_and_inside_the_mapping),
 		cmocka_unit_test(keys_in_a_row_spread_evenly),
+		cmocka_unit_test(keys_find_room_until_half_of_the_words_are_in_use),
+		cmocka_unit_test(what_is_in_is_found_and_nothing_else),
 		cmocka_unit_test(the_hash_is_the_one_it_says),
 		cmocka_unit_test(without_memory_nothing_is_changed),
 	};

@@ -395,6 +395,56 @@ static void at_the_same_address_the_epoch_decides(void **state)
 	free(file);
 }
 
+/* A plugin that comes and goes all day. */
+static void what_comes_again_to_its_place_is_the_same_module(void **state)
+{
+	char path[] = "/tmp/modules_test.XXXXXX", other[] = "/tmp/modules_test.XXXXXX";
+	char *at = free_addresses(), *file = NULL;
+	size_t n = read_library(SOME_LIBRARY, &file), bytes;
+	const struct module *m = NULL;
+	frame_t frame[20];
+	uint32_t count = 0;
+
+	(void)state;
+	if (n == 0)
+		skip();
+	make_file(path, file, n);
+	make_file(other, file, n);
+	for (unsigned i = 0; i < 20; i++) {
+		bytes = map_object(path, file, at);
+		assert_int_equal(modules_scan(false), 0);
+		frame[i] = modules_frame((uintptr_t)code_of(file, at) + 100);
+		if (i == 0) {
+			m = modules_find(frame[0]);
+			count = modules_count();
+		}
+		assert_true(m->died == MODULE_ALIVE && modules_is_code(frame_pc(frame[i])));
+		modules_epoch_next();
+		unmap_file(at, bytes);
+		assert_int_equal(modules_scan(false), 0);
+		assert_true(m->died != MODULE_ALIVE && !modules_is_code(frame_pc(frame[i])));
+	}
+	assert_int_equal(modules_count(), count);
+	for (unsigned i = 0; i < 20; i++)
+		assert_ptr_equal(modules_find(frame[i]), m);
+	/* After something else was there, it is another one. */
+	bytes = map_object(other, file, at);
+	assert_int_equal(modules_scan(false), 0);
+	modules_epoch_next();
+	unmap_file(at, bytes);
+	assert_int_equal(modules_scan(false), 0);
+	map_object(path, file, at);
+	assert_int_equal(modules_scan(false), 0);
+	assert_int_equal(modules_count(), count + 2);
+	assert_ptr_not_equal(module_of(frame_pc(frame[0])), m);
+	modules_epoch_next();
+	unmap_file(at, bytes);
+	assert_int_equal(modules_scan(false), 0);
+	unlink(path);
+	unlink(other);
+	free(file);
+}
+
 static void a_file_that_was_unlinked_is_said_to_be(void **state)
 {
 	char path[] = "/tmp/modules_test.XXXXXX", *at = free_addresses(), *file = NULL;
@@ -459,6 +509,7 @@ int main(void)
 		cmocka_unit_test(a_dlclose_is_a_reason_to_look),
 		cmocka_unit_test(frames_of_a_library_that_has_gone_still_mean_it),
 		cmocka_unit_test(at_the_same_address_the_epoch_decides),
+		cmocka_unit_test(what_comes_again_to_its_place_is_the_same_module),
 		cmocka_unit_test(a_file_that_was_unlinked_is_said_to_be),
 		cmocka_unit_test(code_without_a_file_is_code_of_no_module),
 	};

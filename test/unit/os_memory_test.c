@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "fake/child.h"
@@ -34,6 +35,48 @@ static void mapped_memory_is_zero_ours_and_gone_when_unmapped(void **state)
 	memset(p, 7, 3 * PAGE);
 	os_unmap(p, 3 * PAGE);
 	assert_int_equal(os_peek(&byte, (uintptr_t)p, 1), -EFAULT);
+}
+
+static char *kept, *wiped;
+
+static void look_in_child(void)
+{
+	CHILD_DEMAND(kept[0] == 7 && kept[PAGE] == 7);
+	CHILD_DEMAND(wiped[0] == 0 && wiped[PAGE] == 0);
+}
+
+static void a_fork_child_finds_zeros_where_it_shall(void **state)
+{
+	(void)state;
+	kept = os_map(2 * PAGE);
+	wiped = os_map_wiped(2 * PAGE);
+	memset(kept, 7, 2 * PAGE);
+	memset(wiped, 7, 2 * PAGE);
+	assert_child(look_in_child);
+	assert_int_equal(wiped[PAGE], 7);
+	os_unmap(kept, 2 * PAGE);
+	os_unmap(wiped, 2 * PAGE);
+}
+
+/* Also where the kernel does not take it: a host has locked its memory, say. */
+static void memory_that_was_cleared_is_zero(void **state)
+{
+	char *p = os_map(3 * PAGE);
+	unsigned char in_core;
+
+	(void)state;
+	for (int refused = 0; refused < 2; refused++) {
+		memset(p, 7, 3 * PAGE);
+		sys_refuse(refused ? SYS_madvise : 0, refused, -EINVAL);
+		os_clear(p, 2 * PAGE - 5);
+		sys_refuse(0, 0, 0);
+		assert_int_equal(mincore(p, PAGE, &in_core), 0);
+		assert_int_equal(in_core & 1, refused);
+		for (size_t i = 0; i < 2 * PAGE - 5; i++)
+			assert_int_equal(p[i], 0);
+		assert_int_equal(p[2 * PAGE], 7);
+	}
+	os_unmap(p, 3 * PAGE);
 }
 
 static void refused_memory_is_counted(void **state)
@@ -289,6 +332,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mapped_memory_is_zero_ours_and_gone_when_unmapped),
+		cmocka_unit_test(memory_that_was_cleared_is_zero),
+		cmocka_unit_test(a_fork_child_finds_zeros_where_it_shall),
 		cmocka_unit_test(refused_memory_is_counted),
 		cmocka_unit_test(memory_that_is_not_touched_costs_nothing),
 		cmocka_unit_test(a_guard_cannot_be_read),

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -212,21 +213,138 @@ static void a_fork_child_closes_what_is_ours_and_nothing_else(void **state)
 	}
 }
 
-static void keep_what_the_host_has_there(void)
+/* --- a table of our own ---------------------------------------------------------------------- */
+
+static int pipe_end[2];
+static _Atomic int stage;       /* of the thread, of its maker */
+
+static void wait_for_stage(int n)
 {
-	os_has_own_table();
-	os_after_fork();
-	CHILD_DEMAND(is_open(inherited[0]));
-	CHILD_DEMAND(!os_is_ours(inherited[0]));
+	while (stage < n)
+		usleep(100);
 }
 
-/* With a table of our own, the same file under the same number is the host's. */
-static void a_fork_child_closes_nothing_when_our_table_is_our_own(void **state)
+static void *have_own_files(void *unused)
+{
+	int fd;
+
+	os_own_files();
+	stage = 1;
+	wait_for_stage(2);
+	/* Numbers are as they come, and nobody else's: no look at each of them is needed. */
+	fd = os_high_fd(new_file());
+	CHILD_DEMAND(os_has_own_files() && fd == 0);
+	sys_refuse(SYS_fstat, 1, -EPERM);
+	CHILD_DEMAND(os_is_ours(fd) && !os_is_ours(-1));
+	os_close(fd);
+	CHILD_DEMAND(!is_open(fd) && sys_refused.seen == 0);
+	sys_refuse(0, 0, 0);
+	os_close(-1);
+	CHILD_DEMAND(os_open_read("/proc/self/exe") == 0);
+	stage = 3;
+	wait_for_stage(4);
+	return unused;
+}
+
+static void part(void)
+{
+	pthread_t t;
+	char byte;
+
+	CHILD_DEMAND(pipe(pipe_end) == 0);
+	CHILD_DEMAND(pthread_create(&t, NULL, have_own_files, NULL) == 0);
+	wait_for_stage(1);
+	/* Nothing of ours is open there: who reads sees the end. */
+	close(pipe_end[1]);
+	CHILD_DEMAND(read(pipe_end[0], &byte, 1) == 0);
+	CHILD_DEMAND(is_open(0) && is_open(pipe_end[0]));
+	stage = 2;
+	wait_for_stage(3);
+	CHILD_DEMAND(pread(0, &byte, 1, 0) != 1 || byte != '\177');
+	/* A fork child has the host's: what is there is none of ours. */
+	os_after_fork();
+	CHILD_DEMAND(is_open(pipe_end[0]) && !os_is_ours(pipe_end[0]) && !os_has_own_files());
+	CHILD_DEMAND(os_high_fd(dup(pipe_end[0])) >= OS_FD_MIN);
+	stage = 4;
+	pthread_join(t, NULL);
+}
+
+static void our_thread_leaves_the_hosts_files(void **state)
 {
 	(void)state;
-	inherited[0] = os_high_fd(new_file());
-	assert_child(keep_what_the_host_has_there);
-	os_close(inherited[0]);
+	assert_child(part);
+}
+
+static void part_on_an_old_kernel(void)
+{
+	sys_refuse(SYS_close_range, 1, -ENOSYS);
+	part();
+}
+
+static void before_close_range_too(void **state)
+{
+	(void)state;
+	assert_child(part_on_an_old_kernel);
+}
+
+static void refuse_both(void)
+{
+	struct rlimit limit = { 64, 64 };
+	int fd, theirs;
+
+	CHILD_DEMAND(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	sys_refused.also = SYS_unshare;
+	sys_refuse(SYS_close_range, 1, -EPERM);
+	os_own_files();
+	CHILD_DEMAND(!os_has_own_files() && is_open(0) && is_open(1));
+	CHILD_DEMAND(os_open_bell() == -EPERM);
+	fd = os_high_fd(new_file());
+	CHILD_DEMAND(fd >= 8 && os_is_ours(fd));
+	theirs = new_file();
+	CHILD_DEMAND(dup2(theirs, fd) == fd && !os_is_ours(fd));
+	os_close(fd);
+	CHILD_DEMAND(is_open(fd));
+}
+
+static void refused_a_table_we_stay_among_the_hosts(void **state)
+{
+	(void)state;
+	assert_child(refuse_both);
+}
+
+/* Made again, our thread may find that the kernel has changed its mind: a sandbox. */
+static void own_then_refused(void)
+{
+	os_own_files();
+	CHILD_DEMAND(os_has_own_files());
+	sys_refused.also = SYS_unshare;
+	sys_refuse(SYS_close_range, 1, -EPERM);
+	os_own_files();
+	CHILD_DEMAND(!os_has_own_files());
+}
+
+static void each_time_it_is_asked_anew(void **state)
+{
+	(void)state;
+	assert_child(own_then_refused);
+}
+
+static void refuse_identity(void)
+{
+	int fd = new_file(), lowest = lowest_free();
+
+	sys_refuse(SYS_fstat, 1, -EIO);
+	CHILD_DEMAND(os_high_fd(fd) == -EIO);
+	sys_refuse(0, 0, 0);
+	CHILD_DEMAND(!is_open(fd) && lowest_free() == fd && lowest > fd);
+	for (int i = OS_FD_MIN; i < OS_FD_MIN + 8; i++)
+		CHILD_DEMAND(!is_open(i));
+}
+
+static void a_file_that_cannot_be_told_from_the_hosts_is_closed(void **state)
+{
+	(void)state;
+	assert_child(refuse_identity);
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -355,7 +473,11 @@ int main(void)
 		cmocka_unit_test(what_was_never_ours_is_left_alone),
 		cmocka_unit_test(a_number_that_comes_again_is_the_new_file),
 		cmocka_unit_test(a_fork_child_closes_what_is_ours_and_nothing_else),
-		cmocka_unit_test(a_fork_child_closes_nothing_when_our_table_is_our_own),
+		cmocka_unit_test(our_thread_leaves_the_hosts_files),
+		cmocka_unit_test(before_close_range_too),
+		cmocka_unit_test(refused_a_table_we_stay_among_the_hosts),
+		cmocka_unit_test(each_time_it_is_asked_anew),
+		cmocka_unit_test(a_file_that_cannot_be_told_from_the_hosts_is_closed),
 		cmocka_unit_test(files_are_opened_to_be_read),
 		cmocka_unit_test(failures_are_numbers_and_leave_errno_alone),
 		cmocka_unit_test(tcp_on_a_free_port),

@@ -130,6 +130,24 @@ static void each_frame_is_looked_up_once_and_stays_where_it_is(void **state)
 	assert_ptr_not_equal(places_find(places, 0x1000 | (frame_t)7 << 48), found[0]);
 }
 
+static void an_address_of_a_module_is_one_place_in_all_epochs(void **state)
+{
+	frame_t pc = frame_pc(program_frame(PROGRAM_WORK)), nobodys = 0x1234;
+	struct place *first;
+
+	(void)state;
+	new_places();
+	first = places_find(places, pc | (frame_t)7 << 48);
+	assert_string_equal(first->function.name, "work");
+	assert_ptr_equal(places_find(places, pc | (frame_t)9 << 48), first);
+	assert_ptr_equal(places_find(places, pc | (frame_t)7 << 48), first);
+	assert_true(places_location(places, pc | (frame_t)9 << 48) ==
+		    places_location(places, pc | (frame_t)7 << 48));
+	/* Nor can those be told apart that were of nobody we know. */
+	assert_ptr_equal(places_find(places, nobodys | (frame_t)7 << 48),
+			 places_find(places, nobodys | (frame_t)9 << 48));
+}
+
 /* --- in a profile ---------------------------------------------------------------------------- */
 
 static void locations_are_numbered_as_they_are_mentioned(void **state)
@@ -314,6 +332,7 @@ int main(void)
 		TEST(the_cut_of_a_stack_has_a_name_with_or_without_names),
 		TEST(a_frame_of_nobody_says_so),
 		TEST(each_frame_is_looked_up_once_and_stays_where_it_is),
+		TEST(an_address_of_a_module_is_one_place_in_all_epochs),
 		TEST(locations_are_numbered_as_they_are_mentioned),
 		TEST(the_program_is_mapping_1_and_all_that_is_mapped_is_there),
 		TEST(locations_point_to_their_mappings),

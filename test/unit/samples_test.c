@@ -9,6 +9,7 @@
 #include "fake/map_fail.h"
 #include "httpd/samples.h"
 #include "sampler/compiler.h"
+#include "sampler/levels.h"
 
 static struct arena arena;
 static struct samples samples;
@@ -66,6 +67,42 @@ static void add_some(void)
 	add(9, 16, 1, 8);
 	add(7, 32, 2, 16);
 	add(9, 16, 2, 32);
+}
+
+/* Of ten stacks each is shown alike. */
+static uint64_t shown(void *with, uint32_t stack)
+{
+	++*(unsigned *)with;
+	return levels_hash(stack / 10 + 1);
+}
+
+static void stacks_that_are_shown_alike_are_one_sample(void **state)
+{
+	unsigned asked = 0;
+
+	(void)state;
+	add(71, 16, 1, 1);
+	add(20, 16, 1, 2);
+	add(79, 16, 1, 4);
+	add(21, 16, 2, 8);
+	add(29, 16, 1, 16);
+	add(75, 32, 1, 32);
+	collect(SAMPLES_BY_SIZE | SAMPLES_BY_THREAD);
+	assert_int_equal(samples.count, 6);
+	samples_merge(&samples, &arena, shown, &asked);
+	assert_int_equal(asked, 6);
+	assert_int_equal(samples.count, 4);
+	assert_sample(0, 71, 16, 1, 5);
+	assert_sample(1, 20, 16, 1, 18);
+	assert_sample(2, 21, 16, 2, 8);
+	assert_sample(3, 75, 32, 1, 32);
+	/* Many: the table has room for all. */
+	for (uint32_t i = 0; i < 1000; i++)
+		add(100 + i, 16, 1, 1);
+	collect(SAMPLES_BY_STACK);
+	samples_merge(&samples, &arena, shown, &asked);
+	assert_int_equal(samples.count, 2 + 100);
+	assert_sample(101, 1090, 0, 0, 10);
 }
 
 static void sites_of_a_stack_are_one_sample(void **state)
@@ -219,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(sites_of_a_stack_are_one_sample),
+		TEST(stacks_that_are_shown_alike_are_one_sample),
 		TEST(by_size_they_are_one_for_each_size),
 		TEST(by_thread_they_are_one_for_each_thread),
 		TEST(by_both_nothing_is_put_together),

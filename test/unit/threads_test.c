@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -153,6 +154,33 @@ static void a_released_slot_belongs_to_no_thread(void **state)
 	threads_release(s);
 	assert_int_equal(s->tid, 0);
 	assert_null(threads_find(77));
+}
+
+static bool nothing(struct thread_slot *slot, void *arg)
+{
+	(void)slot;
+	(void)arg;
+	return true;
+}
+
+/* A page that is read is a page fault, and one more to copy at each fork. */
+static void the_walk_leaves_the_pages_of_free_slots_alone(void **state)
+{
+	struct thread_slot *first = threads_claim(), *second = threads_claim();
+	uintptr_t stride = (uintptr_t)second - (uintptr_t)first;
+	uintptr_t from = ((uintptr_t)second + 4095) & ~(uintptr_t)4095;
+	uintptr_t to = ((uintptr_t)first + THREADS_PER_CHUNK * stride) & ~(uintptr_t)4095;
+	unsigned char resident[1024] = { 0 };
+
+	(void)state;
+	threads_release(second);
+	assert_true((to - from) / 4096 <= sizeof(resident));
+	assert_int_equal(madvise((void *)from, to - from, MADV_DONTNEED), 0);
+	threads_each(nothing, NULL);
+	assert_null(threads_find(12345));
+	assert_int_equal(mincore((void *)from, to - from, resident), 0);
+	assert_null(memchr(resident, 1, (to - from) / 4096));
+	threads_release(first);
 }
 
 static bool stop_at_third(struct thread_slot *slot, void *arg)
@@ -314,6 +342,7 @@ int main(void)
 		TEST(a_claimed_slot_knows_nothing_of_its_last_thread),
 		TEST(a_released_slot_belongs_to_no_thread),
 		TEST(the_walk_over_slots_ends_when_it_is_told_to),
+		TEST(the_walk_leaves_the_pages_of_free_slots_alone),
 		TEST(scratch_is_nobody_elses),
 		TEST(a_thread_enters_and_leaves),
 		TEST(a_thread_knows_its_name),

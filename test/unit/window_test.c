@@ -16,6 +16,7 @@ static int begin(void **state)
 {
 	(void)state;
 	made_forget();
+	window_after_fork();    /* those of the test before are gone */
 	arena = map_fail_arena(64u << 20);
 	return 0;
 }
@@ -177,6 +178,121 @@ static void without_memory_a_window_is_from_the_beginning(void **state)
 	assert_counted(&w, 1, 10, 3);
 }
 
+/* --- while rows are evicted ------------------------------------------------------------------ */
+
+static int64_t sum(const struct window *w)
+{
+	int64_t value[SITES_VALUES], sum = 0;
+	struct site_key key;
+
+	for (uint32_t row = 1; row < made_ground.end(w->profile); row++)
+		if (window_read(w, row, &key, value))
+			sum += value[0];
+	return sum;
+}
+
+/* Three windows from different moments, over a row that was before all of them, one that came in
+ * between and one of both times. */
+static void what_is_evicted_stays_in_the_sum_of_each_window(void **state)
+{
+	static const uint32_t order[][3] = { { 3, 4, 5 }, { 5, 3, 4 }, { 4, 5, 3 } };
+
+	(void)state;
+	for (size_t o = 0; o < COUNT_OF(order); o++) {
+		struct made_row *row[6];
+		struct window w[3];
+
+		begin(NULL);
+		for (int i = 1; i < 5; i++)
+			row[i] = add(i == 3 ? 1000 : i == 4 ? 70 : 0, 0);
+		window_all(&w[0], &made_ground, GROUND_HEAP);
+		window_open(&w[1], &arena, &made_ground, GROUND_HEAP);
+		row[4]->value[0] += 5;
+		row[5] = add(300, 0);
+		window_open(&w[2], &arena, &made_ground, GROUND_HEAP);
+		row[5]->value[0] += 30;
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(sum(&w[0]), 1405);
+			assert_int_equal(sum(&w[1]), 335);
+			assert_int_equal(sum(&w[2]), 30);
+			made.evicts[GROUND_HEAP] = order[o][i];
+			window_reclaim(&made_ground);
+		}
+		/* The row is another site's, and that began at 0. */
+		row[3]->unpublished = false;
+		row[3]->value[0] = 2;
+		assert_int_equal(sum(&w[0]), 1407);
+		assert_int_equal(sum(&w[1]), 337);
+		assert_int_equal(sum(&w[2]), 32);
+		for (int i = 0; i < 3; i++)
+			window_close(&w[i]);
+		end(NULL);
+	}
+}
+
+static void nothing_is_evicted_while_somebody_reads(void **state)
+{
+	struct window w[2], cpu;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		add(1, 0);
+		made_add(GROUND_CPU, 5, 6, 7);
+	}
+	for (int i = 0; i < 2; i++)
+		window_open(&w[i], &arena, &made_ground, GROUND_HEAP);
+	window_open(&cpu, &arena, &made_ground, GROUND_CPU);
+	window_begin_reading(&w[0]);
+	made.evicts[GROUND_HEAP] = made.evicts[GROUND_CPU] = 3;
+	assert_int_equal(window_reclaim(&made_ground), 1000);
+	assert_int_equal(made.evicts[GROUND_HEAP], 3);
+	/* A reading of the one does not hold up the other. */
+	assert_int_equal(made.evicts[GROUND_CPU], 0);
+	window_close(&w[1]);
+	window_reclaim(&made_ground);
+	assert_int_equal(made.evicts[GROUND_HEAP], 3);
+	window_close(&w[0]);
+	window_close(&w[0]);
+	window_reclaim(&made_ground);
+	assert_int_equal(made.evicts[GROUND_HEAP], 0);
+}
+
+static void the_memory_of_a_closed_window_is_left_alone(void **state)
+{
+	struct window w[3];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add(10, 0);
+	for (int i = 0; i < 3; i++)
+		window_open(&w[i], &arena, &made_ground, GROUND_HEAP);
+	window_close(&w[1]);
+	w[1].then = (uint64_t *)(uintptr_t)8;   /* as good as gone */
+	made.evicts[GROUND_HEAP] = 3;
+	window_reclaim(&made_ground);
+	assert_int_equal(sum(&w[0]), 0);
+	assert_int_equal(sum(&w[2]), 0);
+	window_close(&w[0]);
+	window_close(&w[2]);
+}
+
+/* As they are in conn.c's order: a job's sleep, in a unit test, does not wait. */
+static void who_comes_later_stands_back_but_not_for_ever(void **state)
+{
+	struct window w[2];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		add(10, 0);
+	for (int i = 0; i < 2; i++)
+		window_open(&w[i], &arena, &made_ground, GROUND_HEAP);
+	window_begin_reading(&w[0]);
+	made.evicts[GROUND_HEAP] = 3;
+	window_reclaim(&made_ground);
+	window_begin_reading(&w[1]);
+	assert_true(w[1].is_read);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -191,6 +307,10 @@ int main(void)
 		TEST(each_profile_has_windows_of_its_own),
 		TEST(a_window_knows_when_it_was_opened),
 		TEST(without_memory_a_window_is_from_the_beginning),
+		TEST(what_is_evicted_stays_in_the_sum_of_each_window),
+		TEST(nothing_is_evicted_while_somebody_reads),
+		TEST(the_memory_of_a_closed_window_is_left_alone),
+		TEST(who_comes_later_stands_back_but_not_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

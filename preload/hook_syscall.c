@@ -1,0 +1,85 @@
+/* The doors of prctl and of libc's syscall(): for the few calls of theirs that concern our
+ * thread. */
+#include "preload/hook_syscall.h"
+
+#include <errno.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+
+#include "httpd/desk.h"
+#include "preload/export.h"
+#include "preload/real.h"
+#include "preload/sandbox.h"
+
+int unshare(int flags);
+int setns(int fd, int kind);
+
+#define SYS_LANDLOCK_RESTRICT_SELF 446  /* since Linux 5.13, the same everywhere */
+
+/* --- prctl ----------------------------------------------------------------------------------- */
+
+EXPORT int prctl(int what, long a, long b, long c, long d);
+EXPORT int prctl(int what, long a, long b, long c, long d)
+{
+	int result;
+
+	/* Without a filter it is only a question whether there are filters. */
+	if (what != PR_SET_SECCOMP || (a == SECCOMP_MODE_FILTER && b == 0))
+		return real.prctl(what, a, b, c, d);
+	sandbox_enter();
+	result = real.prctl(what, a, b, c, d);
+	if (result < 0) {
+		int host_errno = errno;
+
+		sandbox_leave();
+		errno = host_errno;
+	}
+	return result;
+}
+
+/* --- syscall --------------------------------------------------------------------------------- */
+
+static bool installs_filter(long operation, long args)
+{
+	return operation == SECCOMP_SET_MODE_STRICT ||
+	       (operation == SECCOMP_SET_MODE_FILTER && args != 0);
+}
+
+/* The same as by its own door. */
+long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long f)
+{
+	bool filter = nr == SYS_seccomp && installs_filter(a, c);
+	long result;
+	int host_errno;
+
+	if (nr == SYS_unshare)
+		return unshare((int)a);
+	if (nr == SYS_setns)
+		return setns((int)a, (int)b);
+	if (nr == SYS_prctl)
+		return prctl((int)a, b, c, d, e);
+	if (filter)
+		sandbox_enter();
+	result = real.syscall(nr, a, b, c, d, e, f);
+	host_errno = errno;
+	if (filter && result < 0)
+		sandbox_leave();
+	if (nr == SYS_LANDLOCK_RESTRICT_SELF && result == 0) {
+		/* Ours would see more of the file system: another is born inside. */
+		desk_hold_off();
+		desk_let_back();
+	} else if (!filter && result == 0) {
+		desk_follow();
+	}
+	errno = host_errno;
+	return result;
+}
+
+const bool hook_syscall_has_door[HOOK_SYSCALL_NUMBERS] = {
+	[SYS_unshare] = true,   [SYS_setns] = true,     [SYS_prctl] = true,
+	[SYS_seccomp] = true,   [SYS_capset] = true,    [SYS_setuid] = true,
+	[SYS_setgid] = true,    [SYS_setreuid] = true,  [SYS_setregid] = true,
+	[SYS_setresuid] = true, [SYS_setresgid] = true, [SYS_setgroups] = true,
+	[SYS_LANDLOCK_RESTRICT_SELF] = true,
+};

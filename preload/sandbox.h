@@ -1,0 +1,21 @@
+/* preload/sandbox.h -- a host that forbids itself system calls (seccomp(2)).
+ *
+ * A filter does not know ours: one that it does not allow may end the process.  And a thread
+ * outside of the filter would be a way around it.  So from then on there is no thread of ours, no
+ * timer and no sample.
+ *
+ * Context   the doors of prctl and syscall. */
+#ifndef PRELOAD_SANDBOX_H
+#define PRELOAD_SANDBOX_H
+
+#include <stdbool.h>
+
+/* Before the call that installs a filter: everything of ours stops. */
+void sandbox_enter(void);
+/* After it has failed: everything goes on. */
+void sandbox_leave(void);
+
+/* True from sandbox_enter on, also in fork children. */
+bool sandbox_entered(void);
+
+#endif

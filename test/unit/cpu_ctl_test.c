@@ -1,0 +1,474 @@
+#include "sampler/cpu_ctl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake/paper_timers.h"
+#include "sampler/count.h"
+#include "sampler/cpu_timers.h"
+#include "sampler/os.h"
+#include "sampler/self.h"
+
+#define HZ     1000
+#define PERIOD (1000000000u / HZ)
+#define OTHERS 3
+#define OTHER_TID(i) (1000000000 + (int)(i))
+
+static struct thread_slot *other[OTHERS];
+
+/* The calling thread and three on paper, all with timers. */
+static int start(void **state)
+{
+	(void)state;
+	paper_reset();
+	count_reset();
+	threads_enter(NULL);
+	cpu_ctl_set_hz(HZ);
+	cpu_ctl_arm(self.slot);
+	for (unsigned i = 0; i < OTHERS; i++) {
+		other[i] = threads_claim();
+		other[i]->tid = OTHER_TID(i);
+		cpu_ctl_arm(other[i]);
+	}
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	cpu_ctl_ignore(false);
+	cpu_ctl_desk_works(false);
+	cpu_ctl_set_hz(0);
+	for (unsigned i = 0; i < OTHERS; i++)
+		if (threads_find(OTHER_TID(i)) == other[i]) {
+			cpu_ctl_leave(other[i]);
+			threads_release(other[i]);
+		}
+	if (self.slot != NULL)
+		cpu_ctl_leave(self.slot);
+	threads_leave();
+	self = (struct self){ .phase = SELF_NEW };
+	return paper_count() != 0 || cpu_timers_taken() != 0;
+}
+
+static struct paper_timer *mine(void)
+{
+	return paper_of(os_gettid());
+}
+
+static bool goes(const struct paper_timer *t)
+{
+	return t != NULL && t->period_ns != 0;
+}
+
+static void a_timer_goes_with_the_period_from_anywhere_in_it(void **state)
+{
+	uint64_t least = PERIOD, most = 0;
+
+	(void)state;
+	assert_int_equal(mine()->period_ns, PERIOD);
+	for (int i = 0; i < 1000; i++) {
+		cpu_ctl_set_hz(HZ);
+		least = mine()->first_ns < least ? mine()->first_ns : least;
+		most = mine()->first_ns > most ? mine()->first_ns : most;
+		assert_in_range(mine()->first_ns, 1, PERIOD);
+	}
+	/* All of 1000 draws miss the first or last tenth: 2 * 0.9^1000, 10^-45. */
+	assert_true(least < PERIOD / 10 && most > PERIOD / 10 * 9);
+}
+
+static void a_thread_that_is_held_for_two_reasons_needs_both_to_end(void **state)
+{
+	(void)state;
+	assert_true(cpu_ctl_hold(CPU_HOLD_MASK));
+	assert_false(goes(mine()));
+	assert_false(cpu_ctl_hold(CPU_HOLD_MASK));
+	assert_true(cpu_ctl_hold(CPU_HOLD_STACK));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_false(goes(mine()));
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_true(goes(mine()));
+	assert_in_range(mine()->first_ns, 1, PERIOD);
+	/* The others' never stood still. */
+	assert_int_equal(paper_going(), 1 + OTHERS);
+}
+
+static void a_new_rate_does_not_start_who_is_held(void **state)
+{
+	(void)state;
+	cpu_ctl_hold(CPU_HOLD_STACK);
+	cpu_ctl_set_hz(HZ / 2);
+	assert_false(goes(mine()));
+	assert_int_equal(paper_of(OTHER_TID(0))->period_ns, 2 * PERIOD);
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_int_equal(mine()->period_ns, 2 * PERIOD);
+}
+
+static void a_release_without_a_hold_leaves_the_timer_alone(void **state)
+{
+	unsigned sets = mine()->sets;
+
+	(void)state;
+	cpu_ctl_release(CPU_HOLD_MASK);
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_int_equal(mine()->sets, sets);
+}
+
+/* A vfork child has our memory, but it is another. */
+static void in_a_vfork_child_nothing_changes(void **state)
+{
+	int tid = self.tid;
+	uint32_t held = self.slot->held;
+
+	(void)state;
+	self.tid = tid + 1;
+	assert_false(cpu_ctl_hold(CPU_HOLD_MASK));
+	assert_int_equal(self.slot->held, held);
+	assert_true(goes(mine()));
+	self.tid = tid;
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	self.tid = tid + 1;
+	cpu_ctl_release(CPU_HOLD_MASK);
+	self.tid = tid;
+	assert_false(goes(mine()));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_true(goes(mine()));
+}
+
+static void what_the_thread_did_meanwhile_wins_over_the_scan(void **state)
+{
+	uint32_t seen;
+
+	(void)state;
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	seen = self.slot->held;
+	cpu_ctl_hold(CPU_HOLD_MASK);    /* again: it is in the door now */
+	assert_false(cpu_ctl_release_other(self.slot, seen));
+	assert_false(goes(mine()));
+	assert_true(cpu_ctl_release_other(self.slot, self.slot->held));
+	assert_true(goes(mine()));
+	seen = self.slot->held;
+	cpu_ctl_hold(CPU_HOLD_STACK);
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_false(cpu_ctl_hold_other(self.slot, seen));
+	assert_true(goes(mine()));
+	assert_true(cpu_ctl_hold_other(self.slot, self.slot->held));
+	assert_false(goes(mine()));
+	cpu_ctl_hold(CPU_HOLD_STACK);
+	assert_true(cpu_ctl_release_other(self.slot, self.slot->held));
+	assert_false(goes(mine()));     /* for the other reason */
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_true(goes(mine()));
+}
+
+static void hold_now(void)
+{
+	cpu_ctl_hold(CPU_HOLD_MASK);
+}
+
+/* Whoever starts a timer looks again: the thread may have been faster. */
+static void a_hold_between_the_look_and_the_start_is_not_lost(void **state)
+{
+	(void)state;
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	paper.meanwhile = hold_now;
+	assert_true(cpu_ctl_release_other(self.slot, self.slot->held));
+	assert_false(goes(mine()));
+}
+
+static void while_sigprof_is_ignored_all_stand_still(void **state)
+{
+	(void)state;
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	cpu_ctl_ignore(true);
+	assert_false(cpu_ctl_ticks());
+	assert_int_equal(paper_going(), 0);
+	cpu_ctl_set_hz(HZ / 2);
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_int_equal(paper_going(), 0);
+	cpu_ctl_hold(CPU_HOLD_STACK);
+	cpu_ctl_ignore(false);
+	assert_true(cpu_ctl_ticks());
+	assert_false(goes(mine()));
+	assert_int_equal(paper_going(), OTHERS);
+	assert_in_range(paper_of(OTHER_TID(1))->first_ns, 1, 2 * PERIOD);
+}
+
+static void a_thread_without_a_timer_is_counted_once(void **state)
+{
+	struct thread_slot *s = threads_claim();
+
+	(void)state;
+	(void)cpu_ctl_was_short();
+	paper.room = 1 + OTHERS;
+	s->tid = 77;
+	for (int i = 0; i < 3; i++)
+		cpu_ctl_arm(s);
+	assert_int_equal(count_get(COUNT_THREAD_NO_TIMER), 1);
+	assert_true(cpu_ctl_was_short());
+	assert_false(cpu_ctl_was_short());
+	paper.room = PAPER_TIMERS;
+	cpu_ctl_arm(s);
+	assert_true(goes(paper_of(77)));
+	cpu_ctl_leave(s);
+	threads_release(s);
+}
+
+/* --- one for all ----------------------------------------------------------------------------- */
+
+static struct paper_timer *the_one(void)
+{
+	return paper_of(0);
+}
+
+static void one_timer_stands_in_for_all(void **state)
+{
+	struct thread_slot *s = threads_claim();
+
+	(void)state;
+	cpu_ctl_one_for_all(true);
+	assert_int_equal(paper_count(), 1);
+	assert_int_equal(the_one()->period_ns, PERIOD);
+	assert_int_equal(cpu_timers_taken(), 1);
+	s->tid = 77;
+	cpu_ctl_arm(s);                 /* one that is born meanwhile */
+	assert_int_equal(paper_count(), 1);
+	cpu_ctl_set_hz(HZ / 4);
+	assert_int_equal(the_one()->period_ns, 4 * PERIOD);
+	cpu_ctl_one_for_all(false);
+	assert_null(the_one());
+	assert_int_equal(paper_going(), 2 + OTHERS);
+	cpu_ctl_leave(s);
+	threads_release(s);
+}
+
+static void the_one_stands_still_while_anybody_is_held(void **state)
+{
+	(void)state;
+	cpu_ctl_one_for_all(true);
+	assert_true(cpu_ctl_hold_other(other[0], other[0]->held));
+	assert_false(goes(the_one()));
+	cpu_ctl_hold(CPU_HOLD_STACK);
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	assert_true(cpu_ctl_release_other(other[0], other[0]->held));
+	cpu_ctl_release(CPU_HOLD_STACK);
+	assert_false(goes(the_one()));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_true(goes(the_one()));
+	/* Who was held before it came, and who ends held. */
+	cpu_ctl_one_for_all(false);
+	assert_true(cpu_ctl_hold_other(other[1], other[1]->held));
+	cpu_ctl_one_for_all(true);
+	assert_false(goes(the_one()));
+	cpu_ctl_leave(other[1]);
+	threads_release(other[1]);
+	assert_true(goes(the_one()));
+}
+
+static void the_one_stands_still_while_our_thread_works(void **state)
+{
+	(void)state;
+	cpu_ctl_one_for_all(true);
+	cpu_ctl_desk_works(true);
+	assert_false(goes(the_one()));
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	cpu_ctl_release(CPU_HOLD_MASK);
+	cpu_ctl_set_hz(HZ);
+	assert_false(goes(the_one()));
+	cpu_ctl_desk_works(false);
+	assert_true(goes(the_one()));
+	cpu_ctl_ignore(true);
+	assert_false(goes(the_one()));
+	cpu_ctl_ignore(false);
+	assert_true(goes(the_one()));
+	cpu_ctl_set_hz(0);
+	assert_int_equal(paper_count(), 0);
+}
+
+/* Own timers of threads do not count what our thread uses. */
+static void own_timers_go_while_our_thread_works(void **state)
+{
+	(void)state;
+	cpu_ctl_desk_works(true);
+	assert_int_equal(paper_going(), 1 + OTHERS);
+}
+
+static void where_not_even_one_is_to_be_had_it_is_tried_again(void **state)
+{
+	(void)state;
+	paper.room = 0;
+	cpu_ctl_one_for_all(true);
+	assert_int_equal(paper_count(), 0);
+	assert_true(cpu_ctl_is_one_for_all());
+	paper.room = 1;
+	cpu_ctl_one_for_all(true);
+	assert_true(goes(the_one()));
+}
+
+/* --- fork ------------------------------------------------------------------------------------ */
+
+static void forget_timers(void)
+{
+	memset(paper.timer, 0, sizeof(paper.timer));
+	threads_after_fork();
+}
+
+static void a_fork_child_has_one_timer_and_its_first_tick_is_early(void **state)
+{
+	(void)state;
+	cpu_ctl_one_for_all(true);
+	cpu_ctl_desk_works(true);
+	assert_true(cpu_ctl_hold_other(other[0], other[0]->held));
+	forget_timers();
+	assert_true(cpu_ctl_after_fork(PERIOD * 10));
+	assert_int_equal(paper_count(), 1);
+	assert_int_equal(mine()->first_ns, PERIOD * 10);
+	assert_int_equal(mine()->period_ns, PERIOD);
+	assert_int_equal(cpu_timers_taken(), 1);
+	cpu_ctl_one_for_all(true);
+	assert_true(goes(the_one()));   /* nobody who is not there holds it */
+}
+
+static void a_fork_child_that_is_held_ticks_when_it_is_not(void **state)
+{
+	(void)state;
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	forget_timers();
+	assert_true(cpu_ctl_after_fork(PERIOD * 10));
+	assert_false(goes(mine()));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_true(goes(mine()));
+}
+
+static void a_fork_child_knows_that_no_tick_will_come(void **state)
+{
+	(void)state;
+	forget_timers();
+	paper.room = 0;
+	assert_false(cpu_ctl_after_fork(1));
+	paper.room = 1;
+	cpu_ctl_ignore(true);
+	assert_false(cpu_ctl_after_fork(1));
+}
+
+/* --- a child that settles later -------------------------------------------------------------- */
+
+static unsigned settled;
+
+static void settle(void)
+{
+	settled++;
+	threads_after_fork();
+	assert_true(cpu_ctl_after_fork(PERIOD));
+}
+
+/* As preload/fork.c: the memory of slots and timers is still the parent's. */
+static void fork_to_settle_later(void)
+{
+	settled = 0;
+	threads_when_settling(settle);
+	memset(paper.timer, 0, sizeof(paper.timer));
+	assert_true(cpu_ctl_wake_child(PERIOD * 10));
+	self.phase = SELF_CHILD;
+}
+
+static void a_fork_child_waits_with_all_but_its_timer(void **state)
+{
+	int before = self.slot->timer;
+	unsigned taken = cpu_timers_taken();
+
+	(void)state;
+	fork_to_settle_later();
+	assert_int_equal(paper_count(), 1);
+	assert_int_equal(mine()->first_ns, PERIOD * 10);
+	assert_int_equal(self.slot->timer, before);
+	assert_int_equal(cpu_timers_taken(), taken);
+	cpu_ctl_release(CPU_HOLD_MASK);         /* it was not held */
+	assert_int_equal(settled, 0);
+	threads_settle();
+	threads_settle();
+	assert_int_equal(settled, 1);
+	assert_int_equal(self.phase, SELF_READY);
+	assert_int_equal(paper_count(), 1);     /* that one, not another */
+	assert_int_equal(mine()->first_ns, PERIOD * 10);
+	assert_int_equal(cpu_timers_taken(), 1);
+}
+
+static void a_fork_child_that_is_held_settles_before(void **state)
+{
+	(void)state;
+	fork_to_settle_later();
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	assert_int_equal(settled, 1);
+	assert_false(goes(mine()));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	assert_true(goes(mine()));
+}
+
+static void a_vfork_child_of_it_does_not_settle(void **state)
+{
+	(void)state;
+	fork_to_settle_later();
+	self.tid++;
+	threads_settle();
+	assert_int_equal(settled, 0);
+	self.tid--;
+	threads_settle();
+	assert_int_equal(settled, 1);
+}
+
+static void a_fork_child_settles_at_once_where_no_tick_would_come(void **state)
+{
+	(void)state;
+	paper.room = 0;
+	assert_false(cpu_ctl_wake_child(1));
+	paper.room = PAPER_TIMERS;
+	cpu_ctl_ignore(true);
+	assert_false(cpu_ctl_wake_child(1));
+	cpu_ctl_ignore(false);
+	cpu_ctl_hold(CPU_HOLD_MASK);
+	assert_false(cpu_ctl_wake_child(1));
+	cpu_ctl_release(CPU_HOLD_MASK);
+	cpu_ctl_one_for_all(true);
+	assert_false(cpu_ctl_wake_child(1));
+	cpu_ctl_one_for_all(false);
+	cpu_ctl_set_hz(0);
+	assert_false(cpu_ctl_wake_child(1));
+	assert_int_equal(self.child_timer, 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_timer_goes_with_the_period_from_anywhere_in_it),
+		TEST(a_thread_that_is_held_for_two_reasons_needs_both_to_end),
+		TEST(a_new_rate_does_not_start_who_is_held),
+		TEST(a_release_without_a_hold_leaves_the_timer_alone),
+		TEST(in_a_vfork_child_nothing_changes),
+		TEST(what_the_thread_did_meanwhile_wins_over_the_scan),
+		TEST(a_hold_between_the_look_and_the_start_is_not_lost),
+		TEST(while_sigprof_is_ignored_all_stand_still),
+		TEST(a_thread_without_a_timer_is_counted_once),
+		TEST(one_timer_stands_in_for_all),
+		TEST(the_one_stands_still_while_anybody_is_held),
+		TEST(the_one_stands_still_while_our_thread_works),
+		TEST(own_timers_go_while_our_thread_works),
+		TEST(where_not_even_one_is_to_be_had_it_is_tried_again),
+		TEST(a_fork_child_has_one_timer_and_its_first_tick_is_early),
+		TEST(a_fork_child_that_is_held_ticks_when_it_is_not),
+		TEST(a_fork_child_knows_that_no_tick_will_come),
+		TEST(a_fork_child_waits_with_all_but_its_timer),
+		TEST(a_fork_child_that_is_held_settles_before),
+		TEST(a_vfork_child_of_it_does_not_settle),
+		TEST(a_fork_child_settles_at_once_where_no_tick_would_come),
+	};
+
+	threads_init(16);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
