@@ -1,0 +1,110 @@
+/* filters_itself [ROAD] -- a program that allows itself only the few system calls that it needs; any
+ * other ends it.  Then it works on: computes, allocates and frees. */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ALLOW(nr)                                               \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),          \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static struct sock_filter rules[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_brk), ALLOW(SYS_mmap), ALLOW(SYS_munmap),
+	ALLOW(SYS_mremap), ALLOW(SYS_rt_sigreturn), ALLOW(SYS_exit), ALLOW(SYS_exit_group),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+};
+static struct sock_fprog filter = { sizeof(rules) / sizeof(*rules), rules };
+
+static void work(void)
+{
+	static void *kept[500];
+	volatile unsigned x = 0;
+
+	for (unsigned i = 0; i < 400000; i++) {
+		for (unsigned j = 0; j < 200; j++)
+			x += j;
+		free(kept[i % 500]);
+		kept[i % 500] = malloc(100 + i % 5000);
+	}
+}
+
+static void no_new_privileges(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* Questions first, as libraries ask them. */
+static long by_prctl(void)
+{
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0);
+	printf("prctl question: %d\n", errno);
+	no_new_privileges();
+	work();
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
+}
+
+static long by_syscall(void)
+{
+	syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, NULL);
+	printf("seccomp question: %d\n", errno);
+	no_new_privileges();
+	work();
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
+}
+
+static long strict(void)
+{
+	work();
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
+}
+
+static long refused(void)
+{
+	struct sock_fprog bad = { 0, rules };
+
+	no_new_privileges();
+	errno = 0;
+	printf("bad filter: %ld", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &bad));
+	printf(" %d\n", errno);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { const char *name; long (*enter)(void); } roads[] = {
+		{ "prctl", by_prctl }, { "syscall", by_syscall }, { "strict", strict },
+		{ "refused", refused },
+	};
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (unsigned i = 0; i < sizeof(roads) / sizeof(*roads); i++) {
+		int status;
+
+		if (argc > 1 && strcmp(argv[1], roads[i].name) != 0)
+			continue;
+		if (argc > 1 || fork() == 0) {
+			printf("%s: entered with %ld\n", roads[i].name, roads[i].enter());
+			work();
+			printf("%s: still there\n", roads[i].name);
+			if (argc > 2) {
+				puts("ready");
+				getchar();
+			}
+			/* Not exit_group: strict mode knows only exit. */
+			syscall(SYS_exit, 7);
+		}
+		wait(&status);
+		printf("%s: ended with %d\n", roads[i].name, status);
+	}
+	return 0;
+}
