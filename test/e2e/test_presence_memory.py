@@ -1,0 +1,103 @@
+"""A host whose stacks are all new, with as little memory as can be: no profile goes blind, nothing grows,
+and no total is lost.  What finds no memory counts as [evicted]."""
+import math
+import re
+import time
+
+import pytest
+
+from hosts import eventually
+
+SECONDS = 12
+RATE = 64 << 10
+LEAST = '1m'
+
+
+@pytest.fixture(scope='module')
+def churn(module_start):
+    return module_start(['stacks_churn', '-s', SECONDS], MEMORY=LEAST, CPU_HZ=1000, HEAP_RATE=RATE)
+
+
+def rss_kib(h):
+    with open('/proc/%d/status' % h.pid) as f:
+        return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1))
+
+
+def anonymous_kib(h):
+    with open('/proc/%d/smaps_rollup' % h.pid) as f:
+        return int(re.search(r'Anonymous:\s+(\d+)', f.read()).group(1))
+
+
+def truth(h):
+    line = eventually('it has done its work',
+                      lambda: re.search(r'truth allocated (\d+) (\d+) live (\d+) (\d+)', h.stdout),
+                      patience=120)
+    return [int(n) for n in line.groups()]
+
+
+def test_no_window_is_blind_and_nothing_grows(churn):
+    """In each window of a second is all the CPU that the kernel has counted meanwhile: ends cut a
+    period of 1 ms each and the kernel counts our own thread too, nothing here is random.  Heap totals
+    never fall.  The budget is 1 MiB: what we take beside it (answers, names, stacks of our thread) is
+    there from the first profile on."""
+    first = churn.profile('heap')
+    churn.profile('profile?seconds=1')
+    at_first, total = anonymous_kib(churn), first.total('alloc_space')
+    evicted = 0
+    for _ in range(5):
+        before = churn.cpu_seconds()
+        p = churn.profile('profile?seconds=1')
+        used = churn.cpu_seconds() - before
+        got = p.total('cpu') / 1e9
+        assert abs(got - used) < 0.08 * used + 0.06, (got, used)
+        assert p.total('cpu', having='work') + p.total('cpu', having='[evicted]') >= 0.9 * p.total('cpu')
+        evicted += p.total('cpu', having='[evicted]')
+        now = churn.profile('heap').total('alloc_space')
+        assert now >= total
+        total = now
+    assert evicted < 0.5 * 5e9, 'most of it has stacks'
+    assert anonymous_kib(churn) - at_first < 1024
+
+
+def test_a_delta_stays_right_over_an_eviction(churn):
+    """A window of the heap is a part of what was allocated between a reading before it and one after
+    it: exactly, for these are differences of the same counters, and no site has less than nothing.  The
+    two readings take some hundredths of its second, on a busy machine more."""
+    before = churn.profile('heap').total('alloc_space')
+    p = churn.profile('heap?seconds=1')
+    between = churn.profile('heap').total('alloc_space') - before
+    assert 0.3 * between < p.total('alloc_space') <= between
+    assert p.total('alloc_space', having='[evicted]') > 0
+    assert all(s.values[name] >= 0 for s in p.samples for name in ('alloc_objects', 'alloc_space'))
+
+
+def test_the_heap_is_what_the_host_says(churn):
+    """Of all that was allocated nothing is missing, though most sites are [evicted]; blocks that are
+    left have their own stacks.
+
+    A block of size s counts 1/p with chance p = 1-exp(-s/rate): the variance of the sum of bytes is
+    the sum of s^2 (1-p)/p <= s * rate, so at most total * rate.  Six sigma of a normal distribution are
+    missed once in 5e8; some 10,000 samples are normal enough."""
+    allocated, objects, live, _ = truth(churn)
+    p = churn.profile('heap')
+    got = p.total('alloc_space')
+    assert abs(got - allocated) < 6 * (allocated * RATE) ** 0.5, (got, allocated)
+    assert p.total('alloc_space', having='[evicted]') > 0.5 * allocated
+    # 4 MiB at a mean of 64 KiB: sampled but for once in exp(64).
+    kept = p.total('inuse_space', having='keep_one')
+    assert abs(kept - (4 << 20)) < 4096, kept
+    assert abs(p.total('inuse_space') - live) < 6 * (live * RATE) ** 0.5 + 6 * RATE
+    # As objects each counts 1/p, some rate/s: sizes are even from 16 to 4111, and the mean of 1/s over
+    # these is log(4112/16)/4096.  Each site is rounded.
+    bound = 6 * (objects * RATE * math.log(4112 / 16) / 4096) ** 0.5 + len(p.samples)
+    assert abs(p.total('alloc_objects') - objects) < bound
+
+
+def test_at_rest_memory_stays_as_it_is(churn):
+    truth(churn)
+    churn.profile('heap')
+    before = rss_kib(churn)
+    for _ in range(10):
+        churn.profile('heap')
+        time.sleep(0.1)
+    assert rss_kib(churn) - before < 256
