@@ -18,16 +18,11 @@ int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_byt
 	 * descriptors are parted from afterwards, in birth_renounce. */
 	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
 			  CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
-	uint64_t all = ~UINT64_C(0), before;
 	int host_errno = errno, result;
 
-	/* By the raw call: libc's would leave its own signals open, which are for threads that it
-	 * knows.  The mask is inherited. */
-	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
 	result = clone(run, stack + stack_bytes, flags, arg, tid, tls, tid);
 	if (result < 0)
 		result = -errno;
-	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	errno = host_errno;
 	return result;
 }

@@ -1,7 +1,7 @@
 /* httpd/birth.h -- how a thread comes to life without libc knowing.
  *
- * Context   birth_prepare: the constructor.  birth_thread: any thread of the host, also inside a
- *           signal handler: two system calls for the mask and one clone. */
+ * Context   birth_prepare_tls, birth_thread: any thread of the host, also inside a signal handler:
+ *           one system call.  birth_renounce: the new thread. */
 #ifndef HTTPD_BIRTH_H
 #define HTTPD_BIRTH_H
 
@@ -14,9 +14,9 @@
  * to itself, and the guards that compiled code reads from it.  birth_<arch>.c */
 void birth_prepare_tls(void *tls);
 
-/* A thread of this process that runs run(arg) with every signal blocked.  *tid is its id from
- * before it runs until it runs no more, then 0: stack and tls are free again.  Returns that id or
- * -errno; the host's errno is kept. */
+/* A thread of this process that runs run(arg) with the signal mask of the caller, who has blocked
+ * every signal.  *tid is its id from before it runs until it runs no more, then 0: stack and tls
+ * are free again.  Returns that id or -errno; the host's errno is kept. */
 MUST_CHECK int birth_thread(int (*run)(void *arg), void *arg, char *stack, size_t stack_bytes,
 			    void *tls, _Atomic int *tid);
 

@@ -124,6 +124,8 @@ static void begin_write(struct conn *c, uint64_t now_ns)
 		.date_s = (int64_t)(os_realtime_ns() / 1000000000u),
 	};
 
+	/* All of it is read: a slow client must not keep the ground from folding. */
+	window_close(&c->x.window);
 	if (r->filename != NULL)
 		head.filename = (struct request_text){ r->filename, strlen(r->filename) };
 	if (r->location != NULL) {

@@ -14,6 +14,7 @@
 #include "httpd/ports.h"
 #include "httpd/server.h"
 #include "httpd/window.h"
+#include "sampler/cpu.h"
 #include "sampler/log.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
@@ -23,6 +24,9 @@
 /* The poll loop and the parsers; jobs have stacks of their own. */
 #define STACK_BYTES (128u << 10)
 #define GUARD_BYTES 4096
+
+/* Of 30 us and more, in desk_hold_off. */
+#define LEAVE_TURNS 1000
 
 static struct {
 	struct desk_options   options;
@@ -35,8 +39,10 @@ static struct {
 	_Atomic int           tid;      /* 0: it does not run */
 	_Atomic int           last_tid; /* the same, until it is known that the kernel has let go */
 	_Atomic int           pid;      /* of the process that all this is about */
+	char                 *here;     /* 0 in a fork child, until desk_after_fork */
 	_Atomic unsigned      holders;  /* who holds it off */
 	_Atomic bool          starting;
+	_Atomic unsigned      asked;    /* how often it was to be started */
 } desk;
 
 /* Whatever goes wrong in code of ours ends this thread, never the process. */
@@ -45,6 +51,8 @@ static void end_thread(void)
 	for (;;)
 		sys_call1(SYS_exit, 1);
 }
+
+static bool start_again(void);
 
 static int run(void *unused)
 {
@@ -58,6 +66,8 @@ static int run(void *unused)
 	/* Again in each process: %p is its own. */
 	if (address_parse(addr, strlen(addr), os_getpid(), &desk.server.listen) > 0)
 		status = server_run(&desk.server);
+	if (server_was_called_off())
+		cpu_at_next_tick(start_again);
 	return status;
 }
 
@@ -121,6 +131,10 @@ int desk_init(const struct desk_options *options)
 	desk.server.is_pthread = desk.tls == NULL;
 	libcalls_end_thread = end_thread;
 	desk.pid = os_getpid();
+	desk.here = os_map_wiped(sizeof(*desk.here));
+	if (desk.here == NULL)
+		return -ENOMEM;
+	*desk.here = 1;
 	return 0;
 }
 
@@ -129,30 +143,29 @@ bool desk_starts_anywhere(void)
 	return desk.tls != NULL;
 }
 
-static int create_pthread(void)
+static int create_pthread(uint64_t host_mask)
 {
 	/* A pthread must leave libc's own signals 32 and 33 open (what-breaks.md C3). */
-	uint64_t all = ~UINT64_C(0) & ~(UINT64_C(3) << 31), before;
+	uint64_t mask = ~UINT64_C(0) & ~(UINT64_C(3) << 31);
 	int err;
 
 	desk.tid = -1;          /* not known yet, but on its way */
-	sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof(all));
-	desk.host_mask = before;
+	desk.host_mask = host_mask;
+	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	err = desk.options.create_thread(run_pthread);
-	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	if (err < 0)
 		desk.tid = 0;
 	return err;
 }
 
-static int create(void)
+static int create(uint64_t host_mask)
 {
 	int tid;
 
 	server_stay();
 	identity_get(&desk.identity);
 	if (desk.tls == NULL)
-		return create_pthread();
+		return create_pthread(host_mask);
 	birth_prepare_tls(desk.tls);
 	tid = birth_thread(run, NULL, desk.stack, STACK_BYTES, desk.tls, &desk.tid);
 	if (tid < 0)
@@ -174,18 +187,46 @@ static bool is_gone(void)
 	return true;
 }
 
+/* This process, and not a child that came by a road of its own: its process id may be the same, in
+ * another namespace. */
+static bool is_here(void)
+{
+	return desk.here != NULL && *desk.here != 0 && desk.pid == os_getpid();
+}
+
 int desk_start(void)
 {
+	uint64_t all = ~UINT64_C(0), before;
 	bool no = false;
+	unsigned asked;
 	int err = 0;
 
-	if (!atomic_compare_exchange_strong(&desk.starting, &no, true))
-		return 0;
-	/* Who holds it off looks at starting after it has added itself to the holders. */
-	if (desk.holders == 0 && is_gone())
-		err = create();
-	desk.starting = false;
+	/* A handler of the host's in here could wait for what this thread is about to do.  By the
+	 * raw call: libc's would leave its own signals open, which are for threads that it knows;
+	 * ours inherits the mask. */
+	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+	desk.asked++;
+	do {
+		asked = desk.asked;
+		if (!atomic_compare_exchange_strong(&desk.starting, &no, true))
+			break;          /* who is at it sees that we asked */
+		/* Who holds it off looks at starting after it has become a holder. */
+		if (desk.holders == 0 && is_gone())
+			err = create(before);
+		desk.starting = false;
+	} while (asked != desk.asked);
+	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	return err;
+}
+
+/* At a tick of any thread, when the one before has ended at last. */
+static bool start_again(void)
+{
+	if (!is_gone())
+		cpu_at_next_tick(start_again);
+	else
+		(void)desk_start();
+	return false;
 }
 
 static void pause_for(long ns)
@@ -200,12 +241,18 @@ void desk_hold_off(void)
 	uint64_t end;
 
 	threads_settle();
-	if (desk.pid != os_getpid())
+	if (threads_sealed()) {
+		desk.holders++;         /* there is none, and no system call may be ours */
+		return;
+	}
+	if (!is_here())
 		return;
 	desk.holders++;
 	end = os_monotonic_ns() + DESK_LEAVE_NS;
-	while (desk.starting || !is_gone()) {
-		if (os_monotonic_ns() > end) {
+	/* By turns, too: when the whole machine stood still, our thread has not had its time
+	 * yet. */
+	for (unsigned turns = 0; desk.starting || !is_gone(); turns++) {
+		if (turns > LEAVE_TURNS && os_monotonic_ns() > end) {
 			log_line(LOG_ERROR, "our thread does not end: the host is not alone, or "
 				 "has an observer with its former rights", NULL);
 			return;
@@ -217,15 +264,21 @@ void desk_hold_off(void)
 
 void desk_let_back(void)
 {
-	if (desk.pid != os_getpid())
+	if (threads_sealed()) {
+		desk.holders--;
 		return;
-	if (--desk.holders == 0 && desk_start() < 0)
+	}
+	if (!is_here() || --desk.holders > 0)
+		return;
+	if (!is_gone())
+		cpu_at_next_tick(start_again);
+	else if (desk_start() < 0)
 		log_line(LOG_INFO, "no thread: profiles are recorded, but not served", NULL);
 }
 
 void desk_follow(void)
 {
-	if (is_gone() || desk.pid != os_getpid())
+	if (is_gone() || !is_here())
 		return;
 	/* A pthread has kept its rights (birth.h): it is always made again. */
 	if (desk.tls != NULL && !identity_gave_up(&desk.identity))
@@ -241,14 +294,20 @@ bool desk_is_idle(void)
 
 bool desk_holds_port(unsigned port)
 {
-	return ports_hold(port) && desk.pid == os_getpid();
+	return ports_hold(port) && is_here();
 }
 
 bool desk_asks_for_port(unsigned port)
 {
-	int tid = desk.tid;
+	int tid;
 
-	return tid > 0 && desk.pid == os_getpid() && server_asks_for(port, tid);
+	threads_settle();
+	if (!is_here())
+		return false;
+	if (desk.tid == 0)
+		(void)desk_start();     /* a fork child's, before its time */
+	tid = desk.tid;
+	return tid > 0 && server_asks_for(port, tid);
 }
 
 void desk_give_port(unsigned port)
@@ -256,8 +315,16 @@ void desk_give_port(unsigned port)
 	ports_give(port);
 }
 
+void desk_stay_away(void)
+{
+	desk.holders++;
+}
+
 void desk_after_fork(void)
 {
+	if (desk.here == NULL)
+		return;
+	*desk.here = 1;
 	desk.pid = os_getpid();
 	desk.tid = desk.last_tid = 0;
 	desk.holders = 0;

@@ -43,15 +43,19 @@ bool desk_starts_anywhere(void);
 void desk_after_fork(void);
 
 /* Our thread ends, and is not started until as many calls of desk_let_back as of this have been.
- * Waits until the kernel has no such thread: some 100 us, DESK_LEAVE_NS at most (then the log says
- * so).  Nothing happens in a child that came without desk_after_fork. */
-#define DESK_LEAVE_NS 1000000000ull
+ * Waits until the kernel has no such thread: some 100 us (a pthread: up to 50 ms), DESK_LEAVE_NS at
+ * most; then the log says so, and a tick starts it when the one before has ended.  Nothing happens
+ * in a child that came without desk_after_fork. */
+#define DESK_LEAVE_NS 2000000000ull
 void desk_hold_off(void);
 void desk_let_back(void);
 
 /* The calling thread has changed its identity: if our thread could do now what this one can not
  * any more (identity.h), it is made again, as this one is. */
 void desk_follow(void);
+
+/* It is not started any more, in this process. */
+void desk_stay_away(void);
 
 /* True while nobody is connected. */
 bool desk_is_idle(void);

@@ -29,7 +29,7 @@ static struct {
 	uint64_t        reclaim_ns;             /* when the ground wants to give memory back */
 	uint64_t        accept_ns, alone_ns;    /* not to be tried, not to be looked at before */
 	int             bell;                   /* readable: look at leave; < 0 none */
-	_Atomic bool    leave;
+	_Atomic bool    leave, called_off;
 	_Atomic unsigned wish;                  /* a port that the host wants; 0 none */
 	_Atomic bool    wish_heard;             /* its holder was asked */
 } server;
@@ -143,8 +143,9 @@ static bool wait_for(struct pollfd *fds, size_t n, uint64_t ns)
 	return ready >= 0 || ready == -EINTR || os_sleep(PAUSE_NS) == 0;
 }
 
-/* Connections are cut, not ended: no port of ours stays in TIME_WAIT, where it would be in the way
- * of who wants it. */
+/* Connections are cut, not ended: they do not stay in TIME_WAIT, where they would be in the way of
+ * who wants their port.  (Of those that had ended before, one may be: that is in the way only of a
+ * socket without SO_REUSEADDR.) */
 static void cut(struct conn *c)
 {
 	os_cut(conn_fd(c));
@@ -165,16 +166,21 @@ static void move(const struct address *address)
 	ports_move(address);
 }
 
-static void hear_bell(void)
+static void take_wish(void)
 {
-	unsigned port;
+	unsigned port = server.wish;
 
-	os_still_bell(server.bell);
-	port = server.wish;
 	if (port == 0)
 		return;
 	server.wish_heard = yield_ask(port);
 	server.wish = 0;
+}
+
+static void hear_bell(void)
+{
+	if (os_still_bell(server.bell))
+		server.leave = server.called_off = true;
+	take_wish();
 }
 
 static bool loop_once(void)
@@ -216,7 +222,12 @@ static bool is_left_alone(int *status)
 
 void server_stay(void)
 {
-	server.leave = false;
+	server.leave = server.called_off = false;
+}
+
+bool server_was_called_off(void)
+{
+	return server.called_off;
 }
 
 void server_leave(int tid)
@@ -230,8 +241,8 @@ bool server_is_idle(void)
 	return server.conns == 0;
 }
 
-/* How long our thread may take to ask: it may be at a step of a job. */
-#define WISH_NS 20000000ull
+/* How long our thread may take to ask: it may be at a step of a job, or just be coming up. */
+#define WISH_NS 100000000ull
 
 bool server_asks_for(unsigned port, int tid)
 {
@@ -262,6 +273,7 @@ int server_run(const struct server_options *options)
 	server.options = options;
 	server.bell = os_open_bell();
 	ports_open(&options->listen, options->port_tries);
+	take_wish();            /* from before there was a bell */
 	server.interval_ns = CHORES_FIRST_NS;
 	server.chores_ns = os_monotonic_ns() + CHORES_FIRST_NS;
 	while (!server.leave && !is_left_alone(&status) && loop_once())

@@ -27,11 +27,14 @@ int server_run(const struct server_options *options);
 void server_leave(int tid);
 /* Before server_run, to undo server_leave. */
 void server_stay(void);
+/* True if server_run has returned because it was in the way of a library's set*id
+ * (os_still_bell). */
+bool server_was_called_off(void);
 
 /* Any thread: true while nobody is connected. */
 bool server_is_idle(void);
 /* Any thread: true if another process of ours holds this TCP port and has been asked for it by our
- * thread, whose id is tid.  Waits for our thread, 20 ms at most. */
+ * thread, whose id is tid.  Waits for our thread, 100 ms at most. */
 bool server_asks_for(unsigned port, int tid);
 
 /* A fork child: nothing is open any more (see os_after_fork). */

@@ -6,7 +6,7 @@
 #include "sampler/os.h"
 
 /* How long a reading stands back for the ground, which waits for those before it to end. */
-#define WAITS     50
+#define WAITS     1000
 #define WAIT_NS   1000000
 
 static struct {
@@ -65,8 +65,7 @@ void window_open(struct window *w, struct arena *arena, const struct ground *gro
 	w->end = ground->end(profile);
 	w->then = arena_alloc(arena, (size_t)w->end * SITES_VALUES * sizeof(*w->then));
 	for (uint32_t row = 1; w->then != NULL && row < w->end; row++) {
-		if (!ground->read(profile, row, &key, &w->then[(size_t)row * SITES_VALUES]))
-			continue;
+		(void)ground->read(profile, row, &key, &w->then[(size_t)row * SITES_VALUES]);
 		if (row % 256 == 0)
 			job_breathe();
 	}

@@ -34,7 +34,7 @@ static bool start_desk(void)
 }
 
 /* One line for each part of ours that a child inherits. */
-static void settle(void)
+static void settle_all(void)
 {
 	bool ticks;
 
@@ -45,6 +45,7 @@ static void settle(void)
 	heap_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {
+		desk_stay_away();
 		cpu_ctl_set_hz(0);
 		heap_set_rate(0);
 		return;
@@ -56,6 +57,16 @@ static void settle(void)
 		cpu_at_next_tick(start_desk);
 }
 
+/* Ticks and handlers of the host's that come between find nothing to write to. */
+static void settle(void)
+{
+	uint8_t phase = self.phase == SELF_CHILD ? SELF_READY : self.phase;
+
+	self.phase = SELF_GONE;
+	settle_all();
+	self.phase = phase;
+}
+
 static void in_child(void)
 {
 	bool ticks;
@@ -64,9 +75,13 @@ static void in_child(void)
 	if (sandbox_entered())
 		return;
 	self.tid = os_gettid();
-	ticks = fork_.follow && cpu_ctl_wake_child(DESK_AFTER_NS);
+	self.child_timer = 0;           /* of an unsettled parent: not inherited */
+	if (self.phase == SELF_CHILD)
+		self.phase = SELF_READY;
+	ticks = fork_.follow && self.phase == SELF_READY && cpu_ctl_wake_child(DESK_AFTER_NS);
 	/* A desk wants a tick to come, and one in which it can start. */
-	if (fork_.follow && (!fork_.has_desk || (ticks && desk_starts_anywhere())))
+	if (fork_.follow && self.phase == SELF_READY &&
+	    (!fork_.has_desk || (ticks && desk_starts_anywhere())))
 		self.phase = SELF_CHILD;
 	else
 		settle();
@@ -87,7 +102,8 @@ static bool let_desk_back(void)
  * thread back. */
 static void before_fork(void)
 {
-	if (sandbox_entered() || !desk_is_idle() || !cpu_ctl_ticks() || !desk_starts_anywhere())
+	if (sandbox_entered() || !desk_is_idle() || !cpu_ctl_ticks() || !desk_starts_anywhere() ||
+	    threads_elsewhere())
 		return;
 	/* A tick meanwhile is too early. */
 	fork_.away_until_ns = UINT64_MAX;

@@ -1,5 +1,5 @@
-/* The bind door: a port that the host wants and that we hold is the host's, also if we are the desk
- * of the shell that started it. */
+/* The doors of bind and listen: a port that the host wants and that we hold is the host's, also if
+ * we are the desk of the shell that started it, or of the parent that it was forked from. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -12,11 +12,26 @@
 #include "preload/real.h"
 #include "sampler/os.h"
 #include "sampler/sys.h"
+#include "sampler/threads.h"
 
 /* How long another process may take; its desk may be at a step of a job, or want a CPU. */
 #define LEAVE_NS 200000000ull
 
-/* 0: not a port.  The kernel has read the address before us. */
+/* A call that failed because its port is taken, to be made again. */
+struct again {
+	int                    fd;
+	const struct sockaddr *address; /* NULL: it is listen */
+	socklen_t              len;
+	int                    backlog;
+};
+
+static int call(const struct again *a)
+{
+	return a->address != NULL ? real.bind(a->fd, a->address, a->len)
+				  : real.listen(a->fd, a->backlog);
+}
+
+/* 0: not a port.  The kernel has read or written the address before us. */
 static unsigned port_of(const struct sockaddr *address, socklen_t len)
 {
 	struct sockaddr_in in;
@@ -26,6 +41,16 @@ static unsigned port_of(const struct sockaddr *address, socklen_t len)
 		return 0;
 	memcpy(&in, address, sizeof(in));
 	return in.sin_family == AF_INET || in.sin_family == AF_INET6 ? ntohs(in.sin_port) : 0;
+}
+
+static unsigned port_of_socket(int fd)
+{
+	struct sockaddr_storage room;
+	socklen_t len = sizeof(room);
+
+	if (sys_call3(SYS_getsockname, fd, &room, &len) < 0)
+		return 0;
+	return port_of((const struct sockaddr *)&room, len);
 }
 
 static bool is_stream(int fd)
@@ -38,12 +63,12 @@ static bool is_stream(int fd)
 	return err == 0 && type == SOCK_STREAM;
 }
 
-static int bind_as_we_leave(int fd, const struct sockaddr *address, socklen_t len, unsigned port)
+static int call_as_we_leave(const struct again *a, unsigned port)
 {
 	int result, host_errno;
 
 	desk_hold_off();
-	result = real.bind(fd, address, len);
+	result = call(a);
 	host_errno = errno;
 	if (result == 0)
 		desk_give_port(port);
@@ -52,31 +77,51 @@ static int bind_as_we_leave(int fd, const struct sockaddr *address, socklen_t le
 	return result;
 }
 
-static int bind_as_another_leaves(int fd, const struct sockaddr *address, socklen_t len)
+static int call_as_another_leaves(const struct again *a)
 {
 	uint64_t end = os_monotonic_ns() + LEAVE_NS;
 	int result;
 
 	do {
 		(void)!os_sleep(200000);
-		result = real.bind(fd, address, len);
+		result = call(a);
 	} while (result < 0 && errno == EADDRINUSE && os_monotonic_ns() < end);
 	return result;
 }
 
+static int call_again(const struct again *a, unsigned port)
+{
+	if (port == 0 || !is_stream(a->fd))
+		return -1;
+	if (desk_holds_port(port))
+		return call_as_we_leave(a, port);
+	if (desk_asks_for_port(port)) {
+		errno = EADDRINUSE;
+		return call_as_another_leaves(a);
+	}
+	errno = EADDRINUSE;
+	return -1;
+}
+
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t len)
 {
-	int result = real.bind(fd, address, len);
-	unsigned port;
+	struct again a = { fd, address, len, 0 };
 
-	if (result == 0 || errno != EADDRINUSE)
-		return result;
-	port = port_of(address, len);
-	if (port == 0 || !is_stream(fd))
-		return result;
-	if (desk_holds_port(port))
-		return bind_as_we_leave(fd, address, len, port);
-	if (desk_asks_for_port(port))
-		return bind_as_another_leaves(fd, address, len);
-	return result;
+	if (real.bind(fd, address, len) == 0)
+		return 0;
+	if (errno != EADDRINUSE || threads_sealed())
+		return -1;
+	return call_again(&a, port_of(address, len));
+}
+
+/* Two sockets with SO_REUSEADDR may have the same port until one of them listens. */
+EXPORT int listen(int fd, int backlog)
+{
+	struct again a = { fd, NULL, 0, backlog };
+
+	if (real.listen(fd, backlog) == 0)
+		return 0;
+	if (errno != EADDRINUSE || threads_sealed())
+		return -1;
+	return call_again(&a, port_of_socket(fd));
 }

@@ -10,6 +10,7 @@
 #include "preload/export.h"
 #include "preload/real.h"
 #include "sampler/altstack.h"
+#include "sampler/compiler.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/os.h"
@@ -90,12 +91,24 @@ static void on_sigprof(int sig, siginfo_t *info, void *uc)
 
 /* --- installation ---------------------------------------------------------------------------- */
 
+/* Nobody may leave a tick half way: a handler of the host's that came in its midst could jump out
+ * of it.  But what the thread itself raises ends the process if it is blocked. */
+static void block_all(sigset_t *set)
+{
+	static const int raised[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+
+	sigfillset(set);
+	for (size_t i = 0; i < COUNT_OF(raised); i++)
+		sigdelset(set, raised[i]);
+}
+
 static int install(const struct sigaction *of_host, struct sigaction *old)
 {
 	struct sigaction ours = { .sa_flags = SA_RESTART | SA_ONSTACK };
 
 	if (of_host->sa_handler == SIG_IGN)
 		return real.sigaction(SIGPROF, of_host, old);
+	block_all(&ours.sa_mask);
 	if (is_handler(of_host)) {
 		ours.sa_flags = of_host->sa_flags & ~SA_RESETHAND;
 		ours.sa_mask = of_host->sa_mask;

@@ -22,14 +22,15 @@ int setns(int fd, int kind);
 EXPORT int prctl(int what, long a, long b, long c, long d);
 EXPORT int prctl(int what, long a, long b, long c, long d)
 {
+	bool inside;
 	int result;
 
 	/* Without a filter it is only a question whether there are filters. */
 	if (what != PR_SET_SECCOMP || (a == SECCOMP_MODE_FILTER && b == 0))
 		return real.prctl(what, a, b, c, d);
-	sandbox_enter();
+	inside = sandbox_enter();
 	result = real.prctl(what, a, b, c, d);
-	if (result < 0) {
+	if (inside && result < 0) {
 		int host_errno = errno;
 
 		sandbox_leave();
@@ -40,16 +41,35 @@ EXPORT int prctl(int what, long a, long b, long c, long d)
 
 /* --- syscall --------------------------------------------------------------------------------- */
 
-static bool installs_filter(long operation, long args)
+/* Libraries ask with arguments that cannot be meant whether the call is there. */
+static bool installs_filter(long operation, long flags, long args)
 {
-	return operation == SECCOMP_SET_MODE_STRICT ||
-	       (operation == SECCOMP_SET_MODE_FILTER && args != 0);
+	if (operation == SECCOMP_SET_MODE_STRICT)
+		return flags == 0 && args == 0;
+	return operation == SECCOMP_SET_MODE_FILTER && args != 0;
+}
+
+/* More than 0 is a descriptor, or a thread that could not take the filter over. */
+static bool was_refused(long result, long flags)
+{
+	return result < 0 || (result > 0 && (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0);
+}
+
+static long install_filter(long operation, long flags, long args)
+{
+	bool inside = sandbox_enter();
+	long result = real.syscall(SYS_seccomp, operation, flags, args, 0, 0, 0);
+	int host_errno = errno;
+
+	if (inside && was_refused(result, flags))
+		sandbox_leave();
+	errno = host_errno;
+	return result;
 }
 
 /* The same as by its own door. */
 long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long f)
 {
-	bool filter = nr == SYS_seccomp && installs_filter(a, c);
 	long result;
 	int host_errno;
 
@@ -59,17 +79,15 @@ long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long 
 		return setns((int)a, (int)b);
 	if (nr == SYS_prctl)
 		return prctl((int)a, b, c, d, e);
-	if (filter)
-		sandbox_enter();
+	if (nr == SYS_seccomp && installs_filter(a, b, c))
+		return install_filter(a, b, c);
 	result = real.syscall(nr, a, b, c, d, e, f);
 	host_errno = errno;
-	if (filter && result < 0)
-		sandbox_leave();
 	if (nr == SYS_LANDLOCK_RESTRICT_SELF && result == 0) {
 		/* Ours would see more of the file system: another is born inside. */
 		desk_hold_off();
 		desk_let_back();
-	} else if (!filter && result == 0) {
+	} else if (nr != SYS_seccomp && result == 0) {
 		desk_follow();
 	}
 	errno = host_errno;

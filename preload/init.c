@@ -25,6 +25,7 @@
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
 #include "sampler/modules.h"
+#include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/sys.h"
@@ -119,6 +120,9 @@ static void start_ground(void)
 		self.slot->stack_lo = self.slot->stack_hi - MAIN_STACK_BYTES;
 	}
 }
+
+/* What the tables take beyond their budgets: rounding, the first levels of their indexes. */
+#define TABLES_EXTRA (1u << 20)
 
 static bool start_cpu(void)
 {
@@ -234,6 +238,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 		/* Before the tables, whose page tables a fork does not copy: what it does copy is
 		 * near to each other. */
 		desk = prepare_desk();
+		os_reserve_wiped(config.memory + TABLES_EXTRA);
 		has_cpu = start_cpu();
 		start_heap();
 		has_desk = start_desk(desk);

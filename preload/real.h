@@ -40,6 +40,7 @@ typedef void *(*real_start)(void *);
 	  (t, attr, start, arg))                                                                   \
 	X(int, dlclose, (void *handle), (handle))                                                  \
 	X(int, bind, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))  \
+	X(int, listen, (int fd, int backlog), (fd, backlog))                                       \
 	X(int, unshare, (int flags), (flags))                                                      \
 	X(int, setns, (int fd, int kind), (fd, kind))                                              \
 	X(int, setuid, (uid_t id), (id))                                                           \

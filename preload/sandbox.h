@@ -4,15 +4,18 @@
  * outside of the filter would be a way around it.  So from then on there is no thread of ours, no
  * timer and no sample.
  *
- * Context   the doors of prctl and syscall. */
+ * Context   the doors of prctl and syscall; sandbox_entered: a fork child, too. */
 #ifndef PRELOAD_SANDBOX_H
 #define PRELOAD_SANDBOX_H
 
 #include <stdbool.h>
 
-/* Before the call that installs a filter: everything of ours stops. */
-void sandbox_enter(void);
-/* After it has failed: everything goes on. */
+#include "sampler/compiler.h"
+
+/* Before the call that installs a filter: when it returns, everything of ours has stopped, whoever
+ * began it.  False: it is not for us to do, this is a vfork child and the memory its parent's. */
+MUST_CHECK bool sandbox_enter(void);
+/* After a call that failed, if sandbox_enter was true: everything goes on. */
 void sandbox_leave(void);
 
 /* True from sandbox_enter on, also in fork children. */

@@ -108,6 +108,8 @@ void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 {
 	struct capture *c;
 
+	if (threads_sealed())
+		return;
 	if (self.phase == SELF_NEW)
 		threads_enter(NULL);
 	threads_settle();
@@ -124,8 +126,10 @@ void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 		count_add(COUNT_CPU_NESTED);
 		return;
 	}
-	if (was_early())
+	if (was_early()) {
+		cpu_ctl_begin_anew();   /* else all children would tick at the same places */
 		return;
+	}
 	c = threads_capture(CAPTURE_TICK);
 	if (c == NULL)
 		return;

@@ -15,6 +15,7 @@
 
 static struct {
 	_Atomic unsigned hz;
+	_Atomic uint64_t period_ns;     /* of the timers; a tick's weight is cpu_period */
 	_Atomic int      one;           /* the timer for all, its id + 1; 0: each has its own */
 	_Atomic unsigned holders;       /* threads that are held */
 	_Atomic bool     ignored, desk_works, was_short;
@@ -55,7 +56,7 @@ static void stop(int timer)
 static void start(int timer)
 {
 	uint64_t *random = self.phase == SELF_DESK ? &ctl.random : &self.random;
-	uint64_t period = cpu_period();
+	uint64_t period = ctl.period_ns;
 
 	if (timer > 0)
 		(void)!os_timer_set(timer - 1, 1 + random_next(random) % period, period);
@@ -81,23 +82,41 @@ static void start_one(void)
 
 /* --- having one ------------------------------------------------------------------------------ */
 
-/* True if it is there and does not go yet. */
-static bool make_timer(struct thread_slot *slot)
+/* A timer for this thread, if it still has the slot. */
+static bool may_have_timer(const struct thread_slot *slot, int tid)
 {
-	int none = 0, timer;
+	return tid != 0 && slot->tid == tid && ctl.hz != 0 && ctl.one == 0;
+}
 
-	/* The thread itself and the scan may both be here. */
-	if (ctl.hz == 0 || ctl.one != 0 ||
-	    !atomic_compare_exchange_strong(&slot->timer, &none, TIMER_IN_WORK))
-		return false;
-	timer = cpu_timers_create(slot->tid);
-	slot->timer = timer > 0 ? timer : 0;
-	if (timer < 0) {
+static void note_refusal(struct thread_slot *slot, bool refused)
+{
+	if (refused) {
 		if (!slot->no_timer)
 			count_add(COUNT_THREAD_NO_TIMER);
 		ctl.was_short = true;
 	}
-	slot->no_timer = timer < 0;
+	slot->no_timer = refused;
+}
+
+/* True if it is there and does not go yet.  The thread itself and the scan may both be here, and
+ * while the scan is the thread may end: then whoever sees the timer last deletes it. */
+static bool make_timer(struct thread_slot *slot)
+{
+	int none = 0, work = TIMER_IN_WORK, tid = slot->tid, timer;
+
+	if (!may_have_timer(slot, tid) ||
+	    !atomic_compare_exchange_strong(&slot->timer, &none, TIMER_IN_WORK))
+		return false;
+	timer = cpu_timers_create(tid);
+	if (!atomic_compare_exchange_strong(&slot->timer, &work, timer > 0 ? timer : 0)) {
+		cpu_timers_delete(timer);       /* disarmed meanwhile */
+		return false;
+	}
+	if (!may_have_timer(slot, tid)) {
+		cpu_ctl_disarm(slot);
+		return false;
+	}
+	note_refusal(slot, timer < 0);
 	return timer > 0;
 }
 
@@ -110,6 +129,12 @@ void cpu_ctl_arm(struct thread_slot *slot)
 void cpu_ctl_disarm(struct thread_slot *slot)
 {
 	cpu_timers_delete(atomic_exchange(&slot->timer, 0));
+}
+
+void cpu_ctl_begin_anew(void)
+{
+	if (self.slot != NULL)
+		start_own(self.slot);
 }
 
 bool cpu_ctl_was_short(void)
@@ -130,6 +155,9 @@ static void now_held(struct thread_slot *slot)
 	atomic_fetch_add(&ctl.holders, 1);
 	stop(slot->timer);
 	stop(ctl.one);
+	/* If another held it, the thread may have been released before we stopped it. */
+	start_own(slot);
+	start_one();
 }
 
 /* Puts reasons in and takes others out.  Returns those of before. */
@@ -193,6 +221,7 @@ bool cpu_ctl_release_other(struct thread_slot *slot, uint32_t seen)
 void cpu_ctl_leave(struct thread_slot *slot)
 {
 	threads_settle();
+	slot->tid = 0;                  /* nobody arms it from now on */
 	cpu_ctl_disarm(slot);
 	if (change(slot, 0, CPU_HOLDS) != 0)
 		one_less_held();
@@ -291,7 +320,11 @@ void cpu_ctl_set_hz(unsigned hz)
 	if (ctl.random == 0)
 		ctl.random = random_seed(os_monotonic_ns());
 	if (hz != 0) {
-		cpu_set_period(1000000000u / hz);
+		ctl.period_ns = 1000000000u / hz;
+		/* Until all timers follow, some tick at the old rate: none may count for more than
+		 * it has seen. */
+		if (ctl.hz == 0 || ctl.period_ns < cpu_period())
+			cpu_set_period(ctl.period_ns);
 		cpu_timers_read();
 	}
 	ctl.hz = hz;
@@ -300,6 +333,8 @@ void cpu_ctl_set_hz(unsigned hz)
 	else
 		start_one();
 	threads_each(follow_rate, NULL);
+	if (hz != 0)
+		cpu_set_period(ctl.period_ns);
 }
 
 bool cpu_ctl_wake_child(uint64_t first_ns)
@@ -307,13 +342,14 @@ bool cpu_ctl_wake_child(uint64_t first_ns)
 	const struct thread_slot *slot = self.slot;
 	int timer;
 
+	self.child_timer = 0;           /* its parent's, if that has not settled */
 	if (slot == NULL || !cpu_ctl_ticks() || is_still(slot) || ctl.one != 0 ||
 	    cpu_timers_max() == 0)
 		return false;
 	timer = os_timer_create(self.tid, cpu_cookie());
 	if (timer < 0)
 		return false;
-	(void)!os_timer_set(timer, first_ns, cpu_period());
+	(void)!os_timer_set(timer, first_ns, ctl.period_ns);
 	self.child_timer = timer + 1;
 	return true;
 }
@@ -333,7 +369,7 @@ bool cpu_ctl_after_fork(uint64_t first_ns)
 		self.child_timer = 0;
 		cpu_timers_adopt();
 	} else if (make_timer(slot) && !is_still(slot)) {
-		(void)!os_timer_set(slot->timer - 1, first_ns, cpu_period());
+		(void)!os_timer_set(slot->timer - 1, first_ns, ctl.period_ns);
 	}
 	return slot->timer > 0 && !ctl.ignored;
 }

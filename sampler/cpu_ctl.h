@@ -26,7 +26,10 @@ bool cpu_ctl_ticks(void);
  * (RLIMIT_SIGPENDING), the thread is not sampled and adds to count.thread_no_timer. */
 void cpu_ctl_arm(struct thread_slot *slot);
 void cpu_ctl_disarm(struct thread_slot *slot);
-/* The thread in this slot ends, or has ended. */
+/* After a first expiry that was not random: the calling thread's next one is again.  Context: a
+ * tick. */
+void cpu_ctl_begin_anew(void);
+/* The thread in this slot ends, or has ended: slot->tid is 0. */
 void cpu_ctl_leave(struct thread_slot *slot);
 
 /* Why a thread must get no tick.  SIGPROF is blocked: a tick would wait where sigwait, signalfd and

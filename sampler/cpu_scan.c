@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -16,13 +17,32 @@
 #include "sampler/sys.h"
 #include "sampler/threads.h"
 
-/* Of the threads whose timers go, so many have their mask looked at in a scan: some 15 us each. */
-#define MASKS_PER_SCAN 8
+/* So many have their mask looked at in a scan, in turn, some 15 us each: of the threads whose
+ * timers go, of those that are held, and of new ones, which get their timer after that. */
+#define GO_PER_SCAN   8
+#define HELD_PER_SCAN 32
+#define NEW_PER_SCAN  256
+
+/* Whose turn it is: the first, and how many came by in this scan. */
+struct turn { unsigned first, seen; };
 
 static struct {
-	unsigned first, seen;           /* the first whose mask is looked at; those seen so far */
-	bool     said_ignored, said_short;
+	struct turn go, held, fresh;
+	bool        said_ignored, said_short;
 } scan;
+
+static bool has_turn(struct turn *t, unsigned per_scan)
+{
+	unsigned n = t->seen++;
+
+	return n >= t->first && n < t->first + per_scan;
+}
+
+static void next_turn(struct turn *t, unsigned per_scan)
+{
+	t->first = t->first + per_scan < t->seen ? t->first + per_scan : 0;
+	t->seen = 0;
+}
 
 /* --- masks ----------------------------------------------------------------------------------- */
 
@@ -39,6 +59,8 @@ static void look_if_open(struct thread_slot *slot)
 	uint32_t held = slot->held;
 	struct status status;
 
+	if (!has_turn(&scan.held, HELD_PER_SCAN))
+		return;
 	if (!status_read(slot->tid, &status) || status.state != 'R' || has_sigprof(status.blocked))
 		slot->seen_open = 0;
 	else if (slot->seen_open != held)
@@ -52,9 +74,8 @@ static void look_if_blocked(struct thread_slot *slot)
 {
 	uint32_t held = slot->held;
 	struct status status;
-	unsigned n = scan.seen++;
 
-	if (n >= scan.first && n < scan.first + MASKS_PER_SCAN && status_read(slot->tid, &status) &&
+	if (has_turn(&scan.go, GO_PER_SCAN) && status_read(slot->tid, &status) &&
 	    has_sigprof(status.blocked & status.pending))
 		cpu_ctl_hold_other(slot, held);
 }
@@ -62,11 +83,15 @@ static void look_if_blocked(struct thread_slot *slot)
 /* It gets its first timer, and nobody knows how it was born. */
 static void arm_new(struct thread_slot *slot)
 {
+	uint32_t held = slot->held;
 	struct status status;
 
-	if (slot->scanned && slot->held == 0 && status_read(slot->tid, &status) &&
-	    has_sigprof(status.blocked))
-		cpu_ctl_hold_other(slot, 0);
+	if (slot->scanned && (held & CPU_HOLDS) == 0) {
+		if (!has_turn(&scan.fresh, NEW_PER_SCAN))
+			return;
+		if (status_read(slot->tid, &status) && has_sigprof(status.blocked))
+			cpu_ctl_hold_other(slot, held);
+	}
 	cpu_ctl_arm(slot);
 }
 
@@ -98,33 +123,60 @@ static int parse_tid(const char *name)
 	return *name == '\0' ? tid : 0;
 }
 
+/* All slots by their tids, as they were at the begin of the scan: looking through all of them for
+ * each thread would take seconds for some thousands. */
+static struct thread_slot *by_tid[1024];
+
+static struct thread_slot **chain_of(int tid)
+{
+	return &by_tid[(unsigned)tid % COUNT_OF(by_tid)];
+}
+
+static bool add_to_chain(struct thread_slot *slot, void *unused)
+{
+	struct thread_slot **chain = chain_of(slot->tid);
+
+	(void)unused;
+	slot->next_by_tid = *chain;
+	*chain = slot;
+	return true;
+}
+
 /* The slots of one thread: normally one.  Between the pthread_create door and the thread's first
  * step its slot has no tid yet, and a scan in that moment makes a second one. */
-struct slots_of { int tid; struct thread_slot *own, *scanned; };
+struct slots_of { struct thread_slot *own, *scanned; };
 
-static bool collect(struct thread_slot *slot, void *arg)
+static struct slots_of slots_of(int tid)
 {
-	struct slots_of *of = arg;
+	struct slots_of of = { NULL, NULL };
 
-	if (slot->tid == of->tid)
-		*(slot->scanned ? &of->scanned : &of->own) = slot;
-	return true;
+	for (struct thread_slot *slot = *chain_of(tid); slot != NULL; slot = slot->next_by_tid)
+		if (slot->tid == tid)
+			*(slot->scanned ? &of.scanned : &of.own) = slot;
+	return of;
+}
+
+/* The slot of thread tid, which has gone; unless it is another's by now. */
+static void release(struct thread_slot *slot, int tid)
+{
+	if (!atomic_compare_exchange_strong(&slot->tid, &tid, 0))
+		return;
+	cpu_ctl_leave(slot);
+	threads_release(slot);
 }
 
 /* A thread without a slot gets one at its first scan and its timer at the next: by then a door has
  * had the time to be first. */
 static void meet(int tid)
 {
-	struct slots_of of = { tid, NULL, NULL };
+	struct slots_of of;
 	struct thread_slot *slot;
 
 	if (tid <= 0 || tid == os_gettid())
 		return;
-	threads_each(collect, &of);
-	if (of.own != NULL && of.scanned != NULL) {
-		cpu_ctl_leave(of.scanned);
-		threads_release(of.scanned);
-	}
+	of = slots_of(tid);
+	if (of.own != NULL && of.scanned != NULL)
+		release(of.scanned, tid);
 	slot = of.own != NULL ? of.own : of.scanned;
 	if (slot != NULL) {
 		look_at_mask(slot);
@@ -147,7 +199,8 @@ static void meet_all(void)
 
 	if (fd < 0)
 		return;
-	scan.seen = 0;
+	memset(by_tid, 0, sizeof(by_tid));
+	threads_each(add_to_chain, NULL);
 	while ((n = sys_call3(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
 		for (long at = 0; at < n;) {
 			struct entry *e = (struct entry *)(void *)(buf + at);
@@ -156,7 +209,9 @@ static void meet_all(void)
 			at += e->bytes;
 		}
 	os_close(fd);
-	scan.first = scan.first + MASKS_PER_SCAN < scan.seen ? scan.first + MASKS_PER_SCAN : 0;
+	next_turn(&scan.go, GO_PER_SCAN);
+	next_turn(&scan.held, HELD_PER_SCAN);
+	next_turn(&scan.fresh, NEW_PER_SCAN);
 }
 
 /* Threads that left by a road without a door: a signal 0 to them fails. */
@@ -165,10 +220,8 @@ static bool release_gone(struct thread_slot *slot, void *arg)
 	int tid = slot->tid;
 
 	(void)arg;
-	if (tid != 0 && sys_call3(SYS_tgkill, os_getpid(), tid, 0) == -ESRCH) {
-		cpu_ctl_leave(slot);
-		threads_release(slot);
-	}
+	if (tid != 0 && sys_call3(SYS_tgkill, os_getpid(), tid, 0) == -ESRCH)
+		release(slot, tid);
 	return true;
 }
 

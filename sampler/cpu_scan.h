@@ -9,7 +9,7 @@
 
 /* Now and then.  Threads that came without a door (raw clone, libc's own, born before us) get a
  * slot and a timer, slots whose thread has gone are released.  A thread that has let SIGPROF in by
- * a road without a door (siglongjmp, setcontext) is sampled again when two scans have seen it run
+ * a road without a door (siglongjmp, setcontext) is sampled again when two looks have seen it run
  * so; one that has blocked it so (swapcontext, a handler's mask) is held when a tick waits for it.
  * Then as cpu_scan_timers. */
 void cpu_scan(void);

@@ -27,12 +27,8 @@ static void make_evicted(struct generations *g)
 {
 	struct site_key key = { .stack = GENERATIONS_STACK_EVICTED };
 
-	for (uint32_t row = 1; row < GENERATIONS_ROWS; row++) {
-		uint32_t taken = sites_take(&g->sites);
-
-		sites_set_key(&g->sites, taken, &key);
-		sites_set_ready(&g->sites, taken);
-	}
+	for (uint32_t row = 1; row < GENERATIONS_ROWS; row++)
+		sites_set_key(&g->sites, sites_take(&g->sites), &key);
 }
 
 int generations_init(struct generations *g, const struct generations_kind *kind,
@@ -203,15 +199,9 @@ static uint32_t intern(struct generations *g, struct look *look)
 {
 	static const struct levels_table rows = { is_row, make_row };
 	struct generation *present = generations_at(g, look->now);
-	uint32_t row;
-	bool mine;
 
 	look->hash = hash_key(g, &look->key);
-	row = levels_intern(&present->index, look->hash, &rows, g, look, &mine);
-	/* A row left over by a race stays unready: nobody counts in it. */
-	if (mine)
-		sites_set_ready(&g->sites, row);
-	return row;
+	return levels_intern(&present->index, look->hash, &rows, g, look);
 }
 
 uint32_t generations_row(struct generations *g, uint64_t now, const struct site_key *key)

@@ -91,8 +91,8 @@ MUST_CHECK int generations_init(struct generations *g, const struct generations_
 				uint64_t budget_bytes);
 void generations_free(struct generations *g);
 
-/* A fork child begins with nothing.  Its memory is zero already (os_map_wiped), but nobody may add
- * to it before this. */
+/* A fork child begins with nothing.  Its memory is zero already (os_map_wiped); nobody adds to it
+ * before this but the only thread of a raw fork, whose counts nobody will read. */
 void generations_after_fork(struct generations *g);
 
 static inline uint64_t generations_now(const struct generations *g)

@@ -16,7 +16,7 @@ static struct {
 	uint64_t         start_ns;
 } heap;
 
-/* What is added last for an allocation and for a free of it: the same weight. */
+/* HEAP_FREE_OBJECTS is added last, with the weight that the allocation had: until then it lives. */
 static bool lives(const struct site_row *r)
 {
 	uint64_t freed = atomic_load_explicit(&r->value[HEAP_FREE_OBJECTS], memory_order_acquire);

@@ -121,16 +121,14 @@ static inline uint32_t levels_find(const struct levels *l, uint64_t hash,
 }
 
 /* The same, made if it is new; 0 when full.  Two threads that add the same key at once may each
- * make a row; the one whose word comes second finds the first's in its place and uses that: *mine
- * is set for the first only, and the row left over is lost. */
+ * make a row; the one whose word comes second finds the first's in its place and uses that, and
+ * nobody finds the row left over. */
 static inline uint32_t levels_intern(const struct levels *l, uint64_t hash,
-				     const struct levels_table *t, void *table, const void *key,
-				     bool *mine)
+				     const struct levels_table *t, void *table, const void *key)
 {
 	uint32_t made = 0, id;
 	unsigned at = 0;
 
-	*mine = false;
 	for (;;) {
 		_Atomic(uint64_t) *word = levels_look(l, hash, t, table, key, &at, &id);
 		uint64_t is = 0;
@@ -139,10 +137,9 @@ static inline uint32_t levels_intern(const struct levels *l, uint64_t hash,
 			return id;
 		if (made == 0 && (made = t->make(table, key)) == 0)
 			return 0;
-		*mine = atomic_compare_exchange_strong_explicit(word, &is, hash << 32 | made,
-								memory_order_acq_rel,
-								memory_order_acquire);
-		if (*mine)
+		if (atomic_compare_exchange_strong_explicit(word, &is, hash << 32 | made,
+							    memory_order_acq_rel,
+							    memory_order_acquire))
 			return made;
 		/* Somebody was here first: look at this word again. */
 	}

@@ -25,28 +25,59 @@ static size_t mapped_size(size_t bytes)
 	return bytes != 0 && bytes % HUGE_PAGE == 0 ? bytes + PAGE : bytes;
 }
 
-void *os_map(size_t bytes)
+static void *map(size_t bytes)
 {
 	size_t size = mapped_size(bytes);
 	long p = sys_call6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p < 0 && p > -4096) {
-		count_add(COUNT_MAP_REFUSED);
+	if (p < 0 && p > -4096)
 		return NULL;
-	}
 	sys_call3(SYS_madvise, p, size, MADV_NOHUGEPAGE);
 	/* A debugger's core dump reads what nobody has touched, too. */
 	sys_call3(SYS_madvise, p, size, MADV_DONTDUMP);
 	return (void *)p;
 }
 
-void *os_map_wiped(size_t bytes)
+void *os_map(size_t bytes)
 {
-	void *p = os_map(bytes);
+	void *p = map(bytes);
+
+	if (p == NULL)
+		count_add(COUNT_MAP_REFUSED);
+	return p;
+}
+
+static struct { char *at; size_t left; } reserve;
+
+static void *map_wiped(size_t bytes)
+{
+	void *p = map(bytes);
 
 	if (p != NULL)
 		sys_call3(SYS_madvise, p, mapped_size(bytes), MADV_WIPEONFORK);
+	return p;
+}
+
+void os_reserve_wiped(size_t bytes)
+{
+	reserve.at = map_wiped(bytes);
+	reserve.left = reserve.at != NULL ? bytes : 0;
+}
+
+void *os_map_wiped(size_t bytes)
+{
+	size_t size = (mapped_size(bytes) + PAGE - 1) / PAGE * PAGE;
+	char *p = reserve.at;
+
+	if (size <= reserve.left) {
+		reserve.at += size;
+		reserve.left -= size;
+		return p;
+	}
+	p = map_wiped(bytes);
+	if (p == NULL)
+		count_add(COUNT_MAP_REFUSED);
 	return p;
 }
 
@@ -184,9 +215,11 @@ void os_cut(int fd)
 
 #define BELL SIGURG     /* ignored by default, and never left pending at an exec for its program */
 
+#define SETXID 33       /* glibc's __SIGRTMIN + 1, sysdeps/unix/sysv/linux/internal-signals.h */
+
 int os_open_bell(void)
 {
-	uint64_t set = UINT64_C(1) << (BELL - 1);
+	uint64_t set = UINT64_C(1) << (BELL - 1) | UINT64_C(1) << (SETXID - 1);
 
 	if (!os_has_own_files())
 		return -EPERM;
@@ -199,11 +232,14 @@ void os_ring_bell(int tid)
 		sys_call3(SYS_tgkill, os_getpid(), tid, BELL);
 }
 
-void os_still_bell(int fd)
+bool os_still_bell(int fd)
 {
 	struct signalfd_siginfo info;
+	bool setxid = false;
 
-	(void)!os_read(fd, &info, sizeof(info));
+	while (os_read(fd, &info, sizeof(info)) == (long)sizeof(info))
+		setxid |= info.ssi_signo == SETXID;
+	return setxid;
 }
 
 /* --- clocks and timers ----------------------------------------------------------------------- */

@@ -22,9 +22,12 @@
 
 /* Zeroed private memory, not reserved in swap; NULL if refused (adds to count.map_refused). */
 void *os_map(size_t bytes);
-/* The same, and a fork child finds zeros there (Linux 4.14; before, what its parent had).  A fork
+/* The same, and a fork child finds zeros there (Linux 4.14; before, what its parent had): a fork
  * then has no page tables to copy for it. */
 void *os_map_wiped(size_t bytes);
+/* One mapping for what os_map_wiped will be asked for: fewer calls at the start, fewer mappings at
+ * a fork.  If the kernel refuses, each is mapped for itself.  Context: once, the constructor. */
+void os_reserve_wiped(size_t bytes);
 void os_unmap(void *p, size_t bytes);
 /* All of it is zero again, and its pages the kernel's.  p as os_map gave it. */
 void os_clear(void *p, size_t bytes);
@@ -69,11 +72,13 @@ void os_cut(int fd);
 
 /* A descriptor on which poll sees that somebody has rung for the calling thread, which has all
  * signals blocked; and what others do to ring.  No handler is involved: the signal waits in the
- * thread's own queue and is gone with it.  -EPERM among the host's descriptors: there it could not
+ * thread's own queue and is gone with it.  os_still_bell is true if libc's signal for set*id came:
+ * a library sends it to every thread there is, and waits until each has done something or is gone
+ * (libpsx, from 2.72 on).  -EPERM among the host's descriptors: there it could not
  * be told from theirs, all of its kind are one file. */
 MUST_CHECK int os_open_bell(void);
 void os_ring_bell(int tid);
-void os_still_bell(int fd);
+bool os_still_bell(int fd);
 
 MUST_CHECK long os_read(int fd, void *buf, size_t n);
 MUST_CHECK long os_pread(int fd, void *buf, size_t n, uint64_t offset);

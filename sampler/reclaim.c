@@ -44,6 +44,8 @@ static bool has_left(struct thread_slot *slot, struct thread_visit *v)
 
 	if (beat % 2 == 0 || beat != v->noted)
 		return true;
+	if (slot->tid == 0)             /* it ends, and its slot is released in a moment */
+		return false;
 	return os_thread_cpu_ns(slot->tid) - v->noted_cpu_ns > LEFT_NS &&
 	       atomic_compare_exchange_strong(&v->beat, &beat, beat + 1);
 }
@@ -194,14 +196,11 @@ static void fold_if_left(struct generations *g, uint64_t now, uint32_t row,
 
 	if (!behind && stack != GENERATIONS_STACK_EVICTED)
 		return;
-	if (atomic_load_explicit(&g->sites.row[row].ready, memory_order_acquire) == 0) {
-		sites_give(&g->sites, row);     /* left over by a race */
-		return;
-	}
 	live = lives(g, row);
 	if (live && (!behind || move(g, now, row)))
 		return;
-	if (behind && g->kind->evicted != COUNT_REASONS)
+	/* One left over by a race (levels_intern) has counted nothing. */
+	if (behind && g->kind->evicted != COUNT_REASONS && sites_counted(&g->sites, row))
 		count_add(g->kind->evicted);
 	if (live) {
 		rename_evicted(g, row);

@@ -65,7 +65,6 @@ void sites_give(struct sites *s, uint32_t row)
 	uint64_t n = atomic_load_explicit(&s->given, memory_order_relaxed);
 	struct site_row *r = &s->row[row];
 
-	atomic_store_explicit(&r->ready, 0, memory_order_relaxed);
 	atomic_store_explicit(&r->stack, 0, memory_order_relaxed);
 	for (unsigned i = 0; i < SITES_VALUES; i++)
 		atomic_store_explicit(&r->value[i], 0, memory_order_relaxed);
@@ -93,9 +92,9 @@ bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 {
 	const struct site_row *r = &s->row[row];
 
-	if (atomic_load_explicit(&r->ready, memory_order_acquire) == 0)
-		return false;
 	key->stack = atomic_load_explicit(&r->stack, memory_order_acquire);
+	if (key->stack == 0)
+		return false;
 	key->size = r->size;
 	key->thread = r->thread;
 	key->labels = r->labels;
@@ -104,4 +103,12 @@ bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 	for (unsigned i = SITES_VALUES; i-- > 0;)
 		value[i] = atomic_load_explicit(&r->value[i], memory_order_acquire);
 	return true;
+}
+
+bool sites_counted(const struct sites *s, uint32_t row)
+{
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		if (atomic_load_explicit(&s->row[row].value[i], memory_order_acquire) != 0)
+			return true;
+	return false;
 }

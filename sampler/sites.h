@@ -9,7 +9,7 @@
  *           any.
  * Memory    the budget; rows are touched as they are used and never move.
  * When full sites_take returns 0.
- * Order     a row's key is written before its id is published (release). */
+ * Order     of a row's key the stack is written last (release): with it the row can be read. */
 #ifndef SAMPLER_SITES_H
 #define SAMPLER_SITES_H
 
@@ -32,7 +32,6 @@ struct site_row {
 	_Atomic uint32_t  stack;        /* as in site_key; 0: the row is nobody's */
 	uint32_t          size;
 	uint16_t          thread, labels;
-	_Atomic uint32_t  ready;        /* the key is written, somebody may be counting */
 	_Atomic(uint64_t) value[SITES_VALUES];
 };
 
@@ -55,7 +54,8 @@ void sites_free(struct sites *s);
 /* All rows are free again.  Context: nobody else is here. */
 void sites_clear(struct sites *s);
 
-/* A row that counts nothing yet and is not ready; 0 when there is none. */
+/* A row that counts nothing yet and that cannot be read before it has a key; 0 when there is
+ * none. */
 uint32_t sites_take(struct sites *s);
 /* The row is nobody's from now on, its counters are 0. */
 void sites_give(struct sites *s, uint32_t row);
@@ -66,11 +66,6 @@ static inline void sites_set_key(struct sites *s, uint32_t row, const struct sit
 	s->row[row].thread = key->thread;
 	s->row[row].labels = key->labels;
 	atomic_store_explicit(&s->row[row].stack, key->stack, memory_order_release);
-}
-
-static inline void sites_set_ready(struct sites *s, uint32_t row)
-{
-	atomic_store_explicit(&s->row[row].ready, 1, memory_order_release);
 }
 
 /* Whoever sees the sum sees all that was counted before. */
@@ -87,5 +82,8 @@ uint32_t sites_count(const struct sites *s);
 /* The key and the counters of a row, each counter read once.  False: not in use (yet). */
 bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 		uint64_t value[SITES_VALUES]);
+
+/* True if anything was counted there. */
+bool sites_counted(const struct sites *s, uint32_t row);
 
 #endif

@@ -89,9 +89,8 @@ uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame)
 {
 	static const struct levels_table nodes = { is_node, make_node };
 	struct key key = { parent, frame };
-	bool mine;
 
-	return levels_intern(&s->index, hash_node(parent, frame), &nodes, s, &key, &mine);
+	return levels_intern(&s->index, hash_node(parent, frame), &nodes, s, &key);
 }
 
 unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsigned max)

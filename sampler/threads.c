@@ -1,6 +1,7 @@
 #include "sampler/threads.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stddef.h>
 
 #include "sampler/count.h"
@@ -16,6 +17,8 @@ static struct {
 	unsigned         depth;
 	size_t           capture_bytes, slot_bytes;
 	_Atomic bool     sealed;
+	_Atomic int      pid;           /* whose slots these are; 0 before threads_init */
+	_Atomic uint32_t forks;         /* from the first process to this one */
 	void (*settle)(void);
 	_Atomic(char *)  chunk[THREAD_CHUNKS_MAX];      /* from the first on, then NULL */
 	_Atomic uint64_t claimed[THREAD_CHUNKS_MAX];    /* a bit for each slot of the chunk */
@@ -35,6 +38,7 @@ void threads_init(unsigned depth)
 		sizeof(struct capture) + depth * (2 * sizeof(uintptr_t) + sizeof(uint32_t)), 64);
 	threads.slot_bytes = round_up(sizeof(struct thread_slot), 64) +
 			     CAPTURE_KINDS * threads.capture_bytes;
+	threads.pid = os_getpid();
 }
 
 unsigned threads_depth(void)
@@ -99,11 +103,36 @@ static void end_visits(struct thread_slot *slot)
 			slot->visit[i].beat++;
 }
 
+/* The timer of one that was is not touched, but for its parent's: somebody may still be making it,
+ * and will see that it has no owner.  Nor is the count in `held`, which its end has emptied. */
+static void make_new(struct thread_slot *s)
+{
+	if (s->forks != threads.forks) {
+		s->timer = 0;
+		s->held = 0;
+	}
+	s->tid = 0;
+	s->seen_open = 0;
+	s->scanned = s->no_timer = false;
+	s->stack_lo = s->stack_hi = 0;
+	s->start = NULL;
+	s->start_arg = NULL;
+	end_visits(s);
+	s->forks = threads.forks;       /* last: from here on threads_each sees it */
+}
+
+static bool is_ours(void)
+{
+	return !threads.sealed && threads.pid == os_getpid();
+}
+
 struct thread_slot *threads_claim(void)
 {
+	bool ours = is_ours();
+
 	if (threads.sealed)
 		return NULL;
-	for (unsigned n = 0; threads.slot_bytes != 0 && n < THREAD_CHUNKS_MAX; n++) {
+	for (unsigned n = 0; ours && n < THREAD_CHUNKS_MAX; n++) {
 		char *chunk = get_chunk(n);
 		struct thread_slot *s;
 
@@ -111,15 +140,7 @@ struct thread_slot *threads_claim(void)
 			break;
 		s = claim_in(chunk, n);
 		if (s != NULL) {
-			s->tid = 0;
-			s->timer = 0;
-			s->held = 0;
-			s->seen_open = 0;
-			s->scanned = s->no_timer = false;
-			s->stack_lo = s->stack_hi = 0;
-			s->start = NULL;
-			s->start_arg = NULL;
-			end_visits(s);
+			make_new(s);
 			return s;
 		}
 	}
@@ -136,11 +157,16 @@ void threads_release(struct thread_slot *slot)
 			 ~(UINT64_C(1) << n % THREADS_PER_CHUNK));
 }
 
+static uint64_t seed(int tid)
+{
+	return random_seed(os_monotonic_ns() ^ (uint64_t)tid << 40);
+}
+
 void threads_enter(struct thread_slot *slot)
 {
 	int tid;
 
-	if (threads.sealed)
+	if (!is_ours())
 		return;
 	tid = os_gettid();
 	if (slot == NULL)
@@ -151,7 +177,7 @@ void threads_enter(struct thread_slot *slot)
 		slot->tid = tid;
 	self.tid = tid;
 	self.slot = slot;
-	self.random = random_seed(os_monotonic_ns() ^ (uint64_t)tid << 40);
+	self.random = seed(tid);
 	self.name = thread_names_mine();
 	self.heap_rate = 0;
 	self.heap_left = 0;
@@ -194,9 +220,9 @@ void threads_each(bool (*f)(struct thread_slot *slot, void *arg), void *arg)
 		for (; left != 0; left &= left - 1) {
 			unsigned i = (unsigned)__builtin_ctzll(left);
 
-			/* It may have been released since. */
+			/* It may have been released since, or be a parent's still. */
 			if ((atomic_load(&threads.claimed[n]) >> i & 1) != 0 &&
-			    !f(slot_at(chunk, i), arg))
+			    slot_at(chunk, i)->forks == threads.forks && !f(slot_at(chunk, i), arg))
 				return;
 		}
 	}
@@ -221,21 +247,29 @@ struct thread_slot *threads_find(int tid)
 	return find.found;
 }
 
-static bool release_other(struct thread_slot *slot, void *arg)
-{
-	(void)arg;
-	slot->timer = 0;                /* timers are not inherited */
-	if (slot != self.slot)
-		threads_release(slot);
-	return true;
-}
-
+/* Slots stay as they are, a page or more each: threads_claim knows them as a parent's. */
 void threads_after_fork(void)
 {
-	threads_each(release_other, NULL);
+	struct thread_slot *slot = self.slot;
+	unsigned mine = slot != NULL ? slot->number : UINT_MAX;
+
+	for (unsigned n = 0; n < THREAD_CHUNKS_MAX && threads.chunk[n] != NULL; n++) {
+		uint64_t bit = UINT64_C(1) << mine % THREADS_PER_CHUNK;
+		uint64_t left = mine / THREADS_PER_CHUNK == n ? bit : 0;
+
+		if (threads.claimed[n] != left)
+			threads.claimed[n] = left;
+	}
+	threads.forks++;
+	threads.pid = os_getpid();
 	self.tid = os_gettid();
-	if (self.slot != NULL)
-		self.slot->tid = self.tid;
+	/* Else all children would draw the same. */
+	self.random = seed(self.tid);
+	if (slot != NULL) {
+		slot->forks = threads.forks;
+		slot->timer = 0;        /* timers are not inherited */
+		slot->tid = self.tid;
+	}
 }
 
 void threads_when_settling(void (*f)(void))
@@ -248,6 +282,5 @@ COLD void threads_settle_now(void)
 	/* A vfork child of the fork child. */
 	if (self.tid != os_gettid())
 		return;
-	self.phase = SELF_READY;
 	threads.settle();
 }

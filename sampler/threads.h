@@ -39,18 +39,21 @@ enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_KINDS };
 /* Is a sample of one kind being taken?  reclaim.h waits for its end. */
 struct thread_visit {
 	_Atomic uint32_t beat;          /* odd: yes */
+	_Atomic uintptr_t frame;        /* of the function that takes it; 0 unknown */
 	uint32_t         noted;         /* of our thread: beat, and the CPU time used, then */
 	uint64_t         noted_cpu_ns;
 };
 
 struct thread_slot {
 	uint32_t         number;        /* of the slot, from 0 */
-	_Atomic int32_t  tid;           /* 0: the thread has not started yet */
+	_Atomic uint32_t forks;         /* of this process' line, when it was claimed */
+	_Atomic int32_t  tid;           /* 0: the thread has not started yet, or ends */
 	_Atomic int32_t  timer;         /* CPU timer's id + 1; 0: none, < 0: being made */
 	_Atomic uint32_t held;          /* why the timer stands still, and how often that changed */
 	uint32_t         seen_open;     /* held, when the last scan saw the thread let SIGPROF in */
 	bool             scanned;       /* claimed by the scan, not by the thread or its door */
 	bool             no_timer;      /* there was none to be had, and that is counted */
+	struct thread_slot *next_by_tid;        /* cpu_scan.c */
 	uintptr_t        stack_lo, stack_hi;    /* bounds of its stack (unwind.h), 0 unknown */
 	size_t           stack_bytes;   /* its size, for the pthread_create door */
 	void *(*start)(void *);         /* what the host wants run, for the pthread_create door */
@@ -84,24 +87,45 @@ static inline void threads_begin(enum capture_kind kind)
 {
 	struct thread_visit *v = &self.slot->visit[kind];
 
+	/* That of a sample that was left; before the beat, as a handler may come at any point. */
+	atomic_store_explicit(&v->frame, 0, memory_order_release);
 	/* The exchange is a barrier: what is read next was not read before. */
-	atomic_exchange(&v->beat, (atomic_load_explicit(&v->beat, memory_order_relaxed) | 1));
+	atomic_exchange(&v->beat,
+			((atomic_load_explicit(&v->beat, memory_order_relaxed) + 1) | 1));
+	atomic_store_explicit(&v->frame, (uintptr_t)__builtin_frame_address(0),
+			      memory_order_release);
 }
 
 static inline void threads_end(enum capture_kind kind)
 {
 	struct thread_visit *v = &self.slot->visit[kind];
 
+	atomic_store_explicit(&v->frame, 0, memory_order_release);
 	atomic_store_explicit(&v->beat,
 			      (atomic_load_explicit(&v->beat, memory_order_relaxed) | 1) + 1,
 			      memory_order_release);
 }
 
-/* True between the two. */
+/* True if the visit was left by a jump: who asks stands no deeper in the thread's own stack than
+ * the function that began it.  On another stack nobody can tell. */
+static inline bool threads_was_left(const struct thread_visit *v, uintptr_t frame)
+{
+	uintptr_t lo = self.slot->stack_lo, size = self.slot->stack_hi - lo;
+	uintptr_t began = atomic_load_explicit(&v->frame, memory_order_relaxed);
+
+	return frame >= began && began - lo < size && frame - lo < size;
+}
+
+/* True between the two.  Both and this are called by one function. */
 static inline bool threads_is_in(enum capture_kind kind)
 {
-	return self.slot != NULL &&
-	       atomic_load_explicit(&self.slot->visit[kind].beat, memory_order_relaxed) % 2 != 0;
+	const struct thread_visit *v;
+
+	if (self.slot == NULL)
+		return false;
+	v = &self.slot->visit[kind];
+	return atomic_load_explicit(&v->beat, memory_order_relaxed) % 2 != 0 &&
+	       !threads_was_left(v, (uintptr_t)__builtin_frame_address(0));
 }
 
 /* Calls f for every claimed slot until it returns false. */
@@ -114,13 +138,14 @@ bool threads_elsewhere(void);
 /* The slot of a thread, or NULL. */
 struct thread_slot *threads_find(int tid);
 
-/* A fork child: only the calling thread is left. */
+/* A fork child: only the calling thread is left.  Before this no other thread of the child gets a
+ * slot: neither libc's own threads nor raw clones know of threads_settle. */
 void threads_after_fork(void);
 
 /* Most fork children exec or end at once.  What they inherited of ours lies in pages that they
  * share with their parent, and each page written to is copied: 2 us of a fork that takes 80 to 100.
  * So the child's only thread becomes SELF_CHILD, and f is called when it first needs
- * something of ours: at a tick, in a door. */
+ * something of ours: at a tick, in a door; it ends that phase. */
 void threads_when_settling(void (*f)(void));
 void threads_settle_now(void);
 

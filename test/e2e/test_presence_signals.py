@@ -82,6 +82,14 @@ def test_h64_sampled_again_when_it_is_let_in(start, argv, patience):
     eventually('spin_after in a profile', lambda: sees(h, 'spin_after'), patience)
 
 
+def test_h64_nobody_jumps_out_of_a_tick(start):
+    """Some 8000 jumps, and a tick takes 10 us in 4 ms: that all miss it happens once in 10^8."""
+    h = start(['jumps_out_of_handlers'], **OFTEN)
+    h.wait_for_output('ready')
+    assert 'SIGPROF blocked: 0' in h.stdout
+    assert sees(h, 'spin_after')
+
+
 @pytest.mark.parametrize('how', ['blocks', 'changes'])
 def test_h96_a_vfork_child_changes_nothing_of_ours(start, how):
     """CPython's subprocess blocks all around vfork, and its child lets in: the parent was deaf after."""

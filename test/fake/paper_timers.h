@@ -33,7 +33,18 @@ static struct {
 	uint64_t    limit;              /* RLIMIT_SIGPENDING */
 	const char *release;
 	void (*meanwhile)(void);        /* once, just before the next timer_settime */
+	void (*before_create)(void);    /* the same, timer_create; */
+	void (*before_tgkill)(void);    /* and tgkill */
 } paper;
+
+static inline void paper_do_once(void (**f)(void))
+{
+	void (*once)(void) = *f;
+
+	*f = NULL;
+	if (once != NULL)
+		once();
+}
 
 static inline unsigned paper_count(void)
 {
@@ -74,6 +85,7 @@ static inline long paper_create(long clock, const int *event, int *id)
 {
 	unsigned i = 0;
 
+	paper_do_once(&paper.before_create);
 	if (paper_count() >= paper.room)
 		return -EAGAIN;
 	while (paper.timer[i].there)
@@ -89,11 +101,8 @@ static inline long paper_create(long clock, const int *event, int *id)
 static inline long paper_set(long id, const struct itimerspec *spec)
 {
 	struct paper_timer *t = &paper.timer[id];
-	void (*meanwhile)(void) = paper.meanwhile;
 
-	paper.meanwhile = NULL;
-	if (meanwhile != NULL)
-		meanwhile();
+	paper_do_once(&paper.meanwhile);
 	if (id < 0 || id >= PAPER_TIMERS || !t->there)
 		return -EINVAL;
 	t->first_ns = (uint64_t)spec->it_value.tv_sec * 1000000000u +
@@ -120,6 +129,7 @@ long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 		*(struct rlimit *)d = (struct rlimit){ paper.limit, paper.limit };
 		return 0;
 	case SYS_uname: strcpy(((struct utsname *)a)->release, paper.release); return 0;
+	case SYS_tgkill: paper_do_once(&paper.before_tgkill); break;
 	default: break;
 	}
 	result = syscall(nr, a, b, c, d, e, f);

@@ -265,6 +265,23 @@ static void an_answer_that_is_read_slowly_comes_whole(void **state)
 	assert_true(nothing_more_came());
 }
 
+/* Its answer is ready, and it takes its time. */
+static void a_client_that_reads_slowly_keeps_no_row(void **state)
+{
+	static const char request[] = REQUEST("GET", "heap") "\r\n";
+
+	(void)state;
+	client_send(request, sizeof(request) - 1);
+	do
+		assert_true(client_turn());
+	while (conn_events(client.conn) != POLLOUT);
+	made.evicts[GROUND_HEAP] = 1;
+	window_reclaim(&made_ground);
+	assert_int_equal(made.evicts[GROUND_HEAP], 0);
+	client_receive();
+	assert_answer(200, NULL);
+}
+
 static void a_path_that_is_not_clean_is_redirected(void **state)
 {
 	static const struct { const char *path, *location; } cases[] = {
@@ -307,6 +324,7 @@ int main(void)
 		TEST(a_client_that_only_stops_sending_gets_its_answer),
 		TEST(a_head_has_the_length_and_no_body),
 		TEST(an_answer_that_is_read_slowly_comes_whole),
+		TEST(a_client_that_reads_slowly_keeps_no_row),
 		TEST(a_path_that_is_not_clean_is_redirected),
 	};
 

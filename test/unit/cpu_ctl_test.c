@@ -9,6 +9,7 @@
 
 #include "fake/paper_timers.h"
 #include "sampler/count.h"
+#include "sampler/cpu.h"
 #include "sampler/cpu_timers.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
@@ -180,6 +181,114 @@ static void a_hold_between_the_look_and_the_start_is_not_lost(void **state)
 	assert_false(goes(mine()));
 }
 
+static void release_now(void)
+{
+	cpu_ctl_release(CPU_HOLD_MASK);
+}
+
+/* The other way round: our thread holds it and stops its timer after it has started it again. */
+static void a_release_between_the_hold_and_the_stop_is_not_lost(void **state)
+{
+	(void)state;
+	paper.meanwhile = release_now;
+	assert_true(cpu_ctl_hold_other(self.slot, self.slot->held));
+	assert_true(goes(mine()));
+	cpu_ctl_one_for_all(true);
+	paper.meanwhile = release_now;
+	assert_true(cpu_ctl_hold_other(self.slot, self.slot->held));
+	assert_true(goes(paper_of(0)));
+	cpu_ctl_one_for_all(false);
+}
+
+/* --- a timer in the making --------------------------------------------------------------------- */
+
+static void leave_other(void)
+{
+	cpu_ctl_leave(other[0]);
+}
+
+static void leave_and_release_other(void)
+{
+	cpu_ctl_leave(other[0]);
+	threads_release(other[0]);
+	assert_ptr_equal(threads_claim(), other[0]);
+	other[0]->tid = 77;
+}
+
+static void all_for_one(void)
+{
+	cpu_ctl_one_for_all(true);
+}
+
+static void switch_off(void)
+{
+	cpu_ctl_set_hz(0);
+}
+
+static void arm_other(void (*meanwhile)(void))
+{
+	cpu_ctl_disarm(other[0]);
+	paper.before_create = meanwhile;
+	cpu_ctl_arm(other[0]);
+	assert_null(paper.before_create);
+	assert_int_equal(other[0]->timer, 0);
+}
+
+static void a_thread_that_ends_while_its_timer_is_made_leaves_none(void **state)
+{
+	(void)state;
+	arm_other(leave_other);
+	assert_int_equal(paper_count(), OTHERS);
+	assert_int_equal(cpu_timers_taken(), OTHERS);
+	cpu_ctl_arm(other[0]);          /* nobody is there: and not that of the process */
+	assert_int_equal(paper_count(), OTHERS);
+	other[0]->tid = OTHER_TID(0);
+	arm_other(leave_and_release_other);
+	assert_int_equal(paper_count(), OTHERS);
+	assert_int_equal(cpu_timers_taken(), OTHERS);
+	assert_int_equal(count_get(COUNT_THREAD_NO_TIMER), 0);
+	cpu_ctl_arm(other[0]);          /* the next one has its own */
+	assert_true(goes(paper_of(77)));
+	cpu_ctl_leave(other[0]);
+	threads_release(other[0]);
+}
+
+static void what_is_told_to_all_holds_for_a_timer_that_is_being_made(void **state)
+{
+	(void)state;
+	arm_other(all_for_one);
+	assert_int_equal(paper_count(), 1);
+	assert_true(goes(paper_of(0)));
+	cpu_ctl_one_for_all(false);
+	assert_int_equal(paper_count(), 1 + OTHERS);
+	arm_other(switch_off);
+	assert_int_equal(paper_count(), 0);
+}
+
+/* --- rates ------------------------------------------------------------------------------------- */
+
+static uint64_t weight;
+
+static void look_at_weight(void)
+{
+	weight = cpu_period();
+}
+
+/* While timers of the old rate go, a tick counts for the shorter one of both. */
+static void a_tick_never_counts_for_more_than_it_has_seen(void **state)
+{
+	(void)state;
+	paper.meanwhile = look_at_weight;
+	cpu_ctl_set_hz(HZ / 10);
+	assert_int_equal(weight, PERIOD);
+	assert_int_equal(cpu_period(), 10 * PERIOD);
+	assert_int_equal(mine()->period_ns, 10 * PERIOD);
+	paper.meanwhile = look_at_weight;
+	cpu_ctl_set_hz(HZ);
+	assert_int_equal(weight, PERIOD);
+	assert_int_equal(cpu_period(), PERIOD);
+}
+
 static void while_sigprof_is_ignored_all_stand_still(void **state)
 {
 	(void)state;
@@ -317,6 +426,21 @@ static void forget_timers(void)
 	threads_after_fork();
 }
 
+static bool was_early(void)
+{
+	return true;
+}
+
+static void tick_early(void)
+{
+	const siginfo_t info = { .si_code = SI_TIMER };
+	const ucontext_t uc = { .uc_stack = { .ss_flags = SS_DISABLE } };
+
+	cpu_at_next_tick(was_early);
+	cpu_tick(&info, &uc);
+}
+
+/* And the next one anywhere again: else all children would tick at the same places. */
 static void a_fork_child_has_one_timer_and_its_first_tick_is_early(void **state)
 {
 	(void)state;
@@ -329,6 +453,8 @@ static void a_fork_child_has_one_timer_and_its_first_tick_is_early(void **state)
 	assert_int_equal(mine()->first_ns, PERIOD * 10);
 	assert_int_equal(mine()->period_ns, PERIOD);
 	assert_int_equal(cpu_timers_taken(), 1);
+	tick_early();
+	assert_in_range(mine()->first_ns, 1, PERIOD);
 	cpu_ctl_one_for_all(true);
 	assert_true(goes(the_one()));   /* nobody who is not there holds it */
 }
@@ -364,6 +490,7 @@ static void settle(void)
 	settled++;
 	threads_after_fork();
 	assert_true(cpu_ctl_after_fork(PERIOD));
+	self.phase = SELF_READY;
 }
 
 /* As preload/fork.c: the memory of slots and timers is still the parent's. */
@@ -437,6 +564,7 @@ static void a_fork_child_settles_at_once_where_no_tick_would_come(void **state)
 	assert_false(cpu_ctl_wake_child(1));
 	cpu_ctl_one_for_all(false);
 	cpu_ctl_set_hz(0);
+	self.child_timer = 77;          /* of a parent that has not settled */
 	assert_false(cpu_ctl_wake_child(1));
 	assert_int_equal(self.child_timer, 0);
 }
@@ -453,6 +581,10 @@ int main(void)
 		TEST(in_a_vfork_child_nothing_changes),
 		TEST(what_the_thread_did_meanwhile_wins_over_the_scan),
 		TEST(a_hold_between_the_look_and_the_start_is_not_lost),
+		TEST(a_release_between_the_hold_and_the_stop_is_not_lost),
+		TEST(a_thread_that_ends_while_its_timer_is_made_leaves_none),
+		TEST(what_is_told_to_all_holds_for_a_timer_that_is_being_made),
+		TEST(a_tick_never_counts_for_more_than_it_has_seen),
 		TEST(while_sigprof_is_ignored_all_stand_still),
 		TEST(a_thread_without_a_timer_is_counted_once),
 		TEST(one_timer_stands_in_for_all),

@@ -58,6 +58,37 @@ static void a_fork_child_finds_zeros_where_it_shall(void **state)
 	os_unmap(wiped, 2 * PAGE);
 }
 
+static void a_reserve_is_one_mapping_for_many(void **state)
+{
+	char *a, *b, *c, *d;
+
+	(void)state;
+	sys_refuse(SYS_mmap, 0, 0);
+	os_reserve_wiped(3 * PAGE);
+	a = os_map_wiped(PAGE - 1);
+	b = os_map_wiped(PAGE);
+	assert_int_equal(sys_refused.seen, 1);
+	c = os_map_wiped(2 * PAGE);             /* no room: for itself */
+	assert_int_equal(sys_refused.seen, 2);
+	d = os_map_wiped(PAGE);
+	assert_int_equal(sys_refused.seen, 2);
+	assert_ptr_equal(b, a + PAGE);
+	assert_ptr_equal(d, b + PAGE);
+	memset(a, 7, 3 * PAGE);
+	memset(c, 7, 2 * PAGE);
+	wiped = b;
+	kept = os_map(2 * PAGE);
+	memset(kept, 7, 2 * PAGE);
+	assert_child(look_in_child);
+	sys_refuse(SYS_mmap, 1, -ENOMEM);
+	os_reserve_wiped(3 * PAGE);
+	assert_null(os_map_wiped(PAGE));
+	sys_refuse(0, 0, 0);
+	os_unmap(a, 3 * PAGE);
+	os_unmap(c, 2 * PAGE);
+	os_unmap(kept, 2 * PAGE);
+}
+
 /* Also where the kernel does not take it: a host has locked its memory, say. */
 static void memory_that_was_cleared_is_zero(void **state)
 {
@@ -334,6 +365,7 @@ int main(void)
 		cmocka_unit_test(mapped_memory_is_zero_ours_and_gone_when_unmapped),
 		cmocka_unit_test(memory_that_was_cleared_is_zero),
 		cmocka_unit_test(a_fork_child_finds_zeros_where_it_shall),
+		cmocka_unit_test(a_reserve_is_one_mapping_for_many),
 		cmocka_unit_test(refused_memory_is_counted),
 		cmocka_unit_test(memory_that_is_not_touched_costs_nothing),
 		cmocka_unit_test(a_guard_cannot_be_read),

@@ -186,6 +186,29 @@ static void what_is_evicted_gives_its_memory_back(void **state)
 		assert_true(g[0].index.words[i] == 0);
 }
 
+/* Two threads made a row for one site at once, and the index has that of the other. */
+static void a_row_that_nobody_found_is_given_back_and_no_loss(void **state)
+{
+	uint64_t counted = count_get(COUNT_HEAP_EVICTED);
+	uint32_t row = sample(0, 0, 0), twin = sites_take(&table.sites);
+	uint64_t value[SITES_VALUES];
+	struct site_key key;
+
+	(void)state;
+	assert_true(sites_read(&table.sites, row, &key, value));
+	sites_set_key(&table.sites, twin, &key);
+	for (uint64_t i = 1; table.reclaim.step != RECLAIM_FOLD; i++) {
+		sample(i, 1, 1);
+		go_on(true);
+	}
+	assert_true(sites_read(&table.sites, twin, &key, value));
+	go_on_to_the_end();
+	assert_false(sites_read(&table.sites, twin, &key, value));
+	assert_true(moves > 1);
+	assert_int_equal(count_get(COUNT_HEAP_EVICTED) - counted, moves - 1);
+	assert_int_equal(all(), 1000 * samples);
+}
+
 /* As far as this step. */
 static void fill_until(enum reclaim_step step)
 {
@@ -464,6 +487,7 @@ int main(void)
 		LATE(new_stacks_find_room_for_ever_and_totals_stay),
 		LATE(what_is_met_again_stays_itself),
 		LATE(what_is_evicted_gives_its_memory_back),
+		EARLY(a_row_that_nobody_found_is_given_back_and_no_loss),
 		EARLY(what_lives_keeps_its_row_and_its_stack),
 		EARLY(what_lives_has_room_before_what_is_new),
 		EARLY(what_begins_to_live_late_keeps_its_stack),

@@ -35,7 +35,6 @@ static uint32_t take(uint32_t stack)
 
 	assert_int_not_equal(row, 0);
 	sites_set_key(&sites, row, &key);
-	sites_set_ready(&sites, row);
 	return row;
 }
 
@@ -90,17 +89,21 @@ static void rows_are_numbered_from_1_to_the_end(void **state)
 	assert_int_equal(sites_count(&sites), ROWS - 1);
 }
 
-/* Any row is such a row until whoever has taken it has found its site a place in an index. */
-static void what_is_not_ready_cannot_be_read(void **state)
+static void a_row_can_be_read_from_its_key_on(void **state)
 {
 	uint32_t row = sites_take(&sites);
 	struct site_key key = { 7, 7, 7, 7 };
 	uint64_t value[SITES_VALUES];
 
 	(void)state;
-	sites_set_key(&sites, row, &key);
-	assert_false(sites_read(&sites, row, &key, value));
 	assert_int_equal(sites_end(&sites), row + 1);
+	assert_false(sites_read(&sites, row, &key, value));
+	key = (struct site_key){ 7, 7, 7, 7 };
+	sites_set_key(&sites, row, &key);
+	assert_true(sites_read(&sites, row, &key, value));
+	assert_false(sites_counted(&sites, row));
+	sites_add(&sites, row, SITES_VALUES - 1, 1);
+	assert_true(sites_counted(&sites, row));
 }
 
 static void what_was_given_back_is_taken_again_and_counts_from_0(void **state)
@@ -164,7 +167,7 @@ int main(void)
 		TEST(counters_add_up_each_by_itself),
 		TEST(a_new_row_counts_nothing_yet),
 		TEST(rows_are_numbered_from_1_to_the_end),
-		TEST(what_is_not_ready_cannot_be_read),
+		TEST(a_row_can_be_read_from_its_key_on),
 		TEST(what_was_given_back_is_taken_again_and_counts_from_0),
 		TEST(any_refusal_of_memory_leaves_nothing_behind),
 		TEST(a_table_that_was_never_made_is_empty_and_full),

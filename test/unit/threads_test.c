@@ -127,7 +127,6 @@ static void a_claimed_slot_knows_nothing_of_its_last_thread(void **state)
 
 	(void)state;
 	s->tid = 77;
-	s->timer = 77;
 	s->scanned = true;
 	s->stack_hi = 77;
 	s->start_arg = &arg;
@@ -293,8 +292,13 @@ static void two_threads_draw_different_numbers(void **state)
 
 static void check_fork(void)
 {
+	uint64_t random = self.random;
+
+	/* Somebody was between the claim of a slot and its number. */
+	slots[7]->number = 0;
 	threads_after_fork();
 	CHILD_DEMAND(slots_in_use() == 1);
+	CHILD_DEMAND(self.random != random && self.random != 0);
 	CHILD_DEMAND(self.tid == os_gettid() && self.tid != 0);
 	CHILD_DEMAND(threads_find(self.tid) == self.slot);
 	CHILD_DEMAND(self.slot->timer == 0);
@@ -314,6 +318,52 @@ static void a_fork_child_has_one_thread_and_no_timer(void **state)
 	release_many();
 }
 
+static void check_claims(void)
+{
+	struct thread_slot *parents[MANY];
+
+	memcpy(parents, slots, sizeof(slots));
+	threads_after_fork();
+	claim_many();
+	CHILD_DEMAND(memcmp(parents, slots, sizeof(slots)) == 0);
+	for (unsigned i = 0; i < MANY; i++)
+		CHILD_DEMAND(slots[i]->tid == 0 && slots[i]->timer == 0 && slots[i]->held == 0);
+	CHILD_DEMAND(slots_in_use() == MANY + 1);
+}
+
+static void a_fork_child_claims_nothing_of_its_parents_threads(void **state)
+{
+	(void)state;
+	threads_enter(NULL);
+	claim_many();
+	for (unsigned i = 0; i < MANY; i++)
+		slots[i]->tid = slots[i]->timer = slots[i]->held = 77;
+	assert_child(check_claims);
+	release_many();
+}
+
+static void check_before_fork_is_settled(void)
+{
+	struct self parents = self;
+
+	self = (struct self){ .phase = SELF_NEW };
+	threads_enter(NULL);
+	CHILD_DEMAND(self.phase == SELF_NEW && self.slot == NULL);
+	CHILD_DEMAND(threads_claim() == NULL);
+	self = parents;
+	threads_after_fork();
+	self = (struct self){ .phase = SELF_NEW };
+	threads_enter(NULL);
+	CHILD_DEMAND(self.phase == SELF_READY && self.slot != NULL);
+}
+
+static void in_a_fork_child_no_thread_enters_before_it_has_settled(void **state)
+{
+	(void)state;
+	threads_enter(NULL);
+	assert_child(check_before_fork_is_settled);
+}
+
 static void check_fork_without_a_slot(void)
 {
 	threads_after_fork();
@@ -327,6 +377,63 @@ static void a_fork_child_may_have_no_slot(void **state)
 	claim_many();
 	assert_child(check_fork_without_a_slot);
 	release_many();
+}
+
+/* --- samples that are left by a jump --------------------------------------------------------- */
+
+static bool is_in_there;
+
+static __attribute__((noinline)) void ask(void)
+{
+	is_in_there = threads_is_in(CAPTURE_HEAP);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* As from a handler that comes in its midst. */
+static __attribute__((noinline)) void begin_and_ask(void)
+{
+	threads_begin(CAPTURE_HEAP);
+	ask();
+	__asm__ volatile("" ::: "memory");      /* it is a call, not a jump */
+}
+
+static __attribute__((noinline)) void begin_further_down(void)
+{
+	volatile char room[4096];
+
+	room[0] = 0;
+	begin_and_ask();
+	room[1] = room[0];
+}
+
+static void a_sample_that_was_left_by_a_jump_keeps_nobody_out(void **state)
+{
+	uint32_t beat;
+
+	(void)state;
+	threads_enter(NULL);
+	begin_further_down();           /* on a stack of unknown bounds */
+	assert_true(is_in_there);
+	ask();
+	assert_true(is_in_there);
+	threads_end(CAPTURE_HEAP);
+	self.slot->stack_lo = (uintptr_t)__builtin_frame_address(0) - 65536;
+	self.slot->stack_hi = self.slot->stack_lo + 2 * 65536;
+	begin_further_down();
+	assert_true(is_in_there);
+	beat = self.slot->visit[CAPTURE_HEAP].beat;
+	assert_int_equal(beat % 2, 1);
+	ask();
+	assert_false(is_in_there);
+	/* The next is another, for whoever waits for the end of this one. */
+	threads_begin(CAPTURE_HEAP);
+	assert_int_equal(self.slot->visit[CAPTURE_HEAP].beat % 2, 1);
+	assert_int_not_equal(self.slot->visit[CAPTURE_HEAP].beat, beat);
+	ask();
+	assert_true(is_in_there);
+	threads_end(CAPTURE_HEAP);
+	ask();
+	assert_false(is_in_there);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, leave_nothing)
@@ -351,6 +458,9 @@ int main(void)
 		TEST(two_threads_draw_different_numbers),
 		TEST(a_fork_child_has_one_thread_and_no_timer),
 		TEST(a_fork_child_may_have_no_slot),
+		TEST(a_fork_child_claims_nothing_of_its_parents_threads),
+		TEST(in_a_fork_child_no_thread_enters_before_it_has_settled),
+		TEST(a_sample_that_was_left_by_a_jump_keeps_nobody_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
