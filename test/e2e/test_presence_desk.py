@@ -154,6 +154,38 @@ def test_bubblewrap():
     assert run(argv) == plain
 
 
+@needs_root
+@pytest.mark.parametrize('flags', [0x20000, 0x200], ids=['mount', 'fs'])
+def test_it_goes_where_the_host_shuts_itself_in(start, tmp_path, flags):
+    """A mount namespace or a root of its own: no thread of the process stays outside."""
+    code = '''
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.unshare(%d), ctypes.get_errno(), flush=True)
+os.chroot(%r)
+print('ready', flush=True)
+sys.stdin.readline()
+''' % (flags, str(tmp_path))
+    h = start(['/usr/bin/python3', '-c', code])
+    h.wait_for_output('ready')
+    if not h.stdout.startswith('0 '):
+        pytest.skip('not even without us: ' + h.stdout)
+    tid = eventually('our thread', lambda: ours(h.pid))['tid']
+    assert os.readlink('/proc/%d/task/%d/root' % (h.pid, tid)) == str(tmp_path)
+    assert os.readlink('/proc/%d/task/%d/ns/mnt' % (h.pid, tid)) == os.readlink('/proc/%d/ns/mnt' % h.pid)
+    assert h.get('/debug/pprof/cmdline').status == 200
+
+
+def test_a_library_that_signals_every_thread(start):
+    """It would wait for ever for a thread that has all signals blocked."""
+    assert run(['signals_every_thread'], shim=False).stdout == 'others: 0\n'
+    h = start(['signals_every_thread', 'wait'])
+    h.wait_for_output('ready')
+    assert h.stdout == 'others: 0\nready\n'
+    eventually('our thread', lambda: ours(h.pid))
+    assert h.get('/debug/pprof/cmdline').status == 200
+
+
 # --- fork --------------------------------------------------------------------------------------
 
 def test_a_parent_that_counts_its_threads(start):
@@ -182,7 +214,7 @@ def test_python_does_not_warn_at_fork(python):
 
 # --- sandboxes ---------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('road', ['prctl', 'syscall', 'strict', 'refused'])
+@pytest.mark.parametrize('road', ['prctl', 'syscall', 'strict', 'refused', 'doors', 'threads'])
 def test_a_program_that_filters_its_system_calls(road):
     """Any call of ours would end it."""
     plain = run(['filters_itself', road], shim=False)
@@ -202,6 +234,33 @@ def test_after_a_refused_filter_all_goes_on(start):
     h.wait_for_output('ready')
     eventually('it serves again', lambda: ours(h.pid))
     assert h.profile('heap').total('alloc_space', having='work') > 0
+
+
+def test_a_question_about_filters_cuts_nobody(start):
+    """libseccomp asks with arguments that cannot be meant."""
+    code = '''
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print('ready', flush=True)
+sys.stdin.readline()
+libc.syscall(317, 0, 1, None)
+libc.syscall(317, 1, 1, None)
+libc.prctl(22, 2, None, 0, 0)
+print('asked', flush=True)
+sys.stdin.readline()
+'''
+    h = start(['/usr/bin/python3', '-c', code])
+    h.wait_for_output('ready')
+    c = http.client.HTTPConnection(h.desk.host, h.desk.port, timeout=20)
+    c.request('GET', '/debug/pprof/cmdline')
+    assert c.getresponse().read()
+    h.process.stdin.write(b'\n')
+    h.process.stdin.flush()
+    h.wait_for_output('asked')
+    c.request('GET', '/debug/pprof/cmdline')
+    assert c.getresponse().read()
+    assert not any('filter' in line for line in h.log)
+    c.close()
 
 
 # --- ports -------------------------------------------------------------------------------------
@@ -303,3 +362,57 @@ def test_a_port_that_a_child_of_the_host_wants(start):
     moved = eventually('another port', lambda: h.desks()[h.pid] if h.desks()[h.pid].port != port else None)
     assert b'bash' in moved.get('/debug/pprof/cmdline').body
     assert len({port, *(d.port for d in h.desks().values())}) == 3
+
+
+def test_a_port_that_a_forked_child_wants(start):
+    """The parent's desk holds it, and the child has hardly run."""
+    port = free_port()
+    code = '''
+import os, socket, sys
+print('ready', flush=True)
+sys.stdin.readline()
+if os.fork() == 0:
+    s = socket.socket()
+    s.bind(('127.0.0.1', %d))
+    s.listen(5)
+    print('bound', flush=True)
+    os._exit(0)
+print(os.wait()[1], flush=True)
+sys.stdin.readline()
+''' % port
+    h = start(['/usr/bin/python3', '-c', code], ADDR='127.0.0.1:%d' % port)
+    assert h.desk.port == port
+    h.wait_for_output('ready')
+    h.process.stdin.write(b'\n')
+    h.process.stdin.flush()
+    eventually('the end of the child', lambda: h.stdout.count('\n') == 3)
+    assert h.stdout == 'ready\nbound\n0\n'
+    moved = eventually('another port', lambda: h.desks()[h.pid] if h.desks()[h.pid].port != port else None)
+    assert moved.get('/debug/pprof/cmdline').status == 200
+
+
+def test_a_port_that_is_bound_and_not_listened_to_yet(start):
+    """With SO_REUSEADDR our desk in a child could take it; then it gives it back."""
+    port = free_port()
+    code = '''
+import socket, subprocess, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', %d))
+child = subprocess.Popen(['sleep', '60'])
+print('ready', flush=True)
+sys.stdin.readline()
+try:
+    s.listen(5)
+    print('listening', flush=True)
+except OSError as e:
+    print(e, flush=True)
+child.kill()
+''' % port
+    h = start(['/usr/bin/python3', '-c', code], ADDR='127.0.0.1:%d' % port)
+    h.wait_for_output('ready')
+    eventually('the desk of the child', lambda: len(h.desks()) == 2)
+    assert port in [d.port for d in h.desks().values()]
+    h.end_of_input()
+    h.wait()
+    assert h.stdout == 'ready\nlistening\n'

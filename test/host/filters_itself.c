@@ -1,9 +1,14 @@
 /* filters_itself [ROAD] -- a program that allows itself only the few system calls that it needs; any
- * other ends it.  Then it works on: computes, allocates and frees. */
+ * other ends it.  Then it works on: computes, allocates and frees.  Some roads forbid only what the
+ * program does not do itself in the calls that come after. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,11 +84,77 @@ static long refused(void)
 	return 0;
 }
 
+/* --- forbidding what others might do ----------------------------------------------------------- */
+
+#define DENY(nr)                                                \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),          \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+static struct sock_filter not_these[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	DENY(SYS_getpid), DENY(SYS_gettid), DENY(SYS_tgkill), DENY(SYS_getsockopt),
+	DENY(SYS_getsockname), DENY(SYS_nanosleep), DENY(SYS_timer_settime), DENY(SYS_prlimit64),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+};
+static struct sock_fprog forbids = { sizeof(not_these) / sizeof(*not_these), not_these };
+
+static long doors(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int s = socket(AF_INET, SOCK_STREAM, 0), t = socket(AF_INET, SOCK_STREAM, 0);
+	sigset_t prof;
+
+	if (bind(s, (struct sockaddr *)&a, len) != 0 ||
+	    getsockname(s, (struct sockaddr *)&a, &len) != 0)
+		return -1;
+	sigemptyset(&prof);
+	sigaddset(&prof, SIGPROF);
+	work();
+	no_new_privileges();
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &forbids, 0, 0) != 0)
+		return -1;
+	printf("bind: %d\n", bind(t, (struct sockaddr *)&a, len));
+	printf("unshare: %d\n", unshare(CLONE_THREAD));
+	printf("setns: %d\n", setns(-1, 0));
+	printf("setgid: %d\n", setgid(getgid()));
+	printf("mask: %d\n", sigprocmask(SIG_BLOCK, &prof, NULL));
+	return 0;
+}
+
+static pthread_barrier_t at_once;
+
+static void *enter_with_others(void *unused)
+{
+	sigset_t prof;
+
+	sigemptyset(&prof);
+	sigaddset(&prof, SIGPROF);
+	pthread_barrier_wait(&at_once);
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &forbids, 0, 0);
+	pthread_sigmask(SIG_BLOCK, &prof, NULL);
+	return unused;
+}
+
+static long threads(void)
+{
+	pthread_t t[4];
+
+	work();
+	no_new_privileges();
+	pthread_barrier_init(&at_once, NULL, 4);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, enter_with_others, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; long (*enter)(void); } roads[] = {
 		{ "prctl", by_prctl }, { "syscall", by_syscall }, { "strict", strict },
-		{ "refused", refused },
+		{ "refused", refused }, { "doors", doors }, { "threads", threads },
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
