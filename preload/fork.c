@@ -79,9 +79,10 @@ static void in_child(void)
 	if (self.phase == SELF_CHILD)
 		self.phase = SELF_READY;
 	ticks = fork_.follow && self.phase == SELF_READY && cpu_ctl_wake_child(DESK_AFTER_NS);
-	/* A desk wants a tick to come, and one in which it can start. */
+	/* A desk wants a tick to come, and one in which it can start; and where its parent's has no
+	 * descriptors of its own, the child has them now. */
 	if (fork_.follow && self.phase == SELF_READY &&
-	    (!fork_.has_desk || (ticks && desk_starts_anywhere())))
+	    (!fork_.has_desk || (ticks && desk_starts_anywhere() && os_has_own_files())))
 		self.phase = SELF_CHILD;
 	else
 		settle();

@@ -63,6 +63,8 @@ void os_reserve_wiped(size_t bytes)
 {
 	reserve.at = map_wiped(bytes);
 	reserve.left = reserve.at != NULL ? bytes : 0;
+	if (reserve.at == NULL)
+		count_add(COUNT_MAP_REFUSED);
 }
 
 void *os_map_wiped(size_t bytes)
