@@ -10,6 +10,7 @@ sys.path.insert(0, HERE)
 # Never write beside the sources what is not in .gitignore.
 sys.dont_write_bytecode = True
 
+import failing  # noqa: E402
 import hosts  # noqa: E402
 
 
@@ -29,6 +30,19 @@ def start():
         return host
     yield start_one
     for host in reversed(running):
+        host.stop()
+
+
+@pytest.fixture
+def start_failing():
+    """start_failing(ARGV, RULE..., OPTION=value...) -- a FailingHost; all of them are stopped, too."""
+    running = []
+
+    def start_one(argv, *rules, **how):
+        running.append(failing.FailingHost(argv, *rules, **how))
+        return running[-1]
+    yield start_one
+    for host in running:
         host.stop()
 
 

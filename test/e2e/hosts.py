@@ -265,6 +265,11 @@ class Host:
     def alive(self):
         return self.process.poll() is None
 
+    def say(self, what=b'\n'):
+        """Writes to its input."""
+        self.process.stdin.write(what)
+        self.process.stdin.flush()
+
     def end_of_input(self):
         if self.process.stdin:
             self.process.stdin.close()

@@ -63,8 +63,7 @@ sys.stdin.readline()
     c.request('GET', '/debug/pprof/cmdline')
     assert c.getresponse().read()
     tid = ours(h.pid)['tid']
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     h.wait_for_output('done')
     c.request('GET', '/debug/pprof/cmdline')
     assert c.getresponse().read()
@@ -134,8 +133,7 @@ sys.stdin.readline()
     c = http.client.HTTPConnection(h.desk.host, h.desk.port, timeout=20)
     c.request('GET', '/debug/pprof/profile?seconds=30')
     time.sleep(0.2)
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     eventually('the answer', lambda: h.stdout.count('\n') == 2)
     assert h.stdout == plain.stdout
     with pytest.raises((http.client.HTTPException, ConnectionError)):
@@ -254,8 +252,7 @@ sys.stdin.readline()
     c = http.client.HTTPConnection(h.desk.host, h.desk.port, timeout=20)
     c.request('GET', '/debug/pprof/cmdline')
     assert c.getresponse().read()
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     h.wait_for_output('asked')
     c.request('GET', '/debug/pprof/cmdline')
     assert c.getresponse().read()
@@ -309,8 +306,7 @@ def test_a_port_that_the_host_wants_is_the_hosts(start, family, option, address)
     c = http.client.HTTPConnection('127.0.0.1', port, timeout=20)
     c.request('GET', '/debug/pprof/cmdline')
     c.getresponse().read()
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     h.wait_for_output('\n')
     eventually('the answer', lambda: h.stdout.count('\n') == 2)
     assert h.stdout == 'ready\nbound\n'
@@ -325,8 +321,7 @@ def test_a_datagram_socket_is_no_reason_to_move(start):
     code = BINDS % ('socket.AF_INET, socket.SOCK_DGRAM', '', '127.0.0.1')
     h = start(['/usr/bin/python3', '-c', code.replace('s.listen(5)', 'pass'), str(port)],
               ADDR='127.0.0.1:%d' % port)
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     h.wait_for_output('bound')
     assert h.get('/debug/pprof/cmdline').status == 200 and h.desk.port == port
 
@@ -337,8 +332,7 @@ def test_a_port_that_is_anothers_stays_his(start):
         other.listen(1)
         port = other.getsockname()[1]
         h = start(['/usr/bin/python3', '-c', BINDS % ('socket.AF_INET', '', '127.0.0.1'), str(port)])
-        h.process.stdin.write(b'\n')
-        h.process.stdin.flush()
+        h.say()
         h.wait_for_output('[Errno 98]')
         assert h.get('/debug/pprof/cmdline').status == 200
 
@@ -354,8 +348,7 @@ def test_a_port_that_a_child_of_the_host_wants(start):
     c.request('GET', '/debug/pprof/cmdline')
     c.getresponse().read()
     for _ in range(2):
-        h.process.stdin.write(b'\n')
-        h.process.stdin.flush()
+        h.say()
         eventually('two desks', lambda: len(h.desks()) == 2)
     eventually('the answer', lambda: h.stdout.count('\n') == 2)
     assert h.stdout == 'ready\nbound\n'
@@ -383,8 +376,7 @@ sys.stdin.readline()
     h = start(['/usr/bin/python3', '-c', code], ADDR='127.0.0.1:%d' % port)
     assert h.desk.port == port
     h.wait_for_output('ready')
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     eventually('the end of the child', lambda: h.stdout.count('\n') == 3)
     assert h.stdout == 'ready\nbound\n0\n'
     moved = eventually('another port', lambda: h.desks()[h.pid] if h.desks()[h.pid].port != port else None)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from failing import FailingHost, fail, run_failing
+from failing import fail, run_failing
 from hosts import eventually, run
 
 BUSY = {'HEAP_RATE': 1, 'CPU_HZ': 1000}
@@ -13,18 +13,6 @@ BUSY = {'HEAP_RATE': 1, 'CPU_HZ': 1000}
 AMONG_THE_HOSTS = [fail('close_range', 1, 'EPERM', then=True), fail('unshare', 1, 'EPERM', then=True)]
 OLD_KERNEL = [fail('close_range', 1, 'ENOSYS', then=True)]
 PYTHON = '/usr/bin/python3'
-
-
-@pytest.fixture
-def start():
-    running = []
-
-    def start_one(argv, *rules, **how):
-        running.append(FailingHost(argv, *rules, **how))
-        return running[-1]
-    yield start_one
-    for host in running:
-        host.stop()
 
 
 def answers(h, path='/debug/pprof/heap'):
@@ -112,37 +100,34 @@ print('done', flush=True)
 
 @pytest.mark.parametrize('way,files', [('closefrom', 1000), ('listing', 1000), ('dup2', 20), ('epoll', 20),
                                        ('limit', 8)])
-def test_the_desk_comes_back_and_leaves_the_hosts_alone(start, way, files):
-    h = start([PYTHON, '-c', CLOSES, way, files], *AMONG_THE_HOSTS, HEAP_RATE='16k')
+def test_the_desk_comes_back_and_leaves_the_hosts_alone(start_failing, way, files):
+    h = start_failing([PYTHON, '-c', CLOSES, way, files], *AMONG_THE_HOSTS, HEAP_RATE='16k')
     h.wait_for_output('ready')
     eventually('served', lambda: answers(h))
     # It is really among the host's, and out of their way.
     assert h.record.read().failed_of.keys() == {'close_range', 'unshare'}
     ours = [fd for fd, what in files_of(h.pid).items() if what.startswith('socket:')]
     assert ours and min(ours) >= 900
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('closed')
     eventually('served again', lambda: answers(h))
     for _ in range(20):
         h.try_get('/debug/pprof/heap')
-        h.process.stdin.write(b'x')
-        h.process.stdin.flush()
+        h.say(b'x')
     assert is_idle(h)
     h.end_of_input()
     assert (h.wait(), h.stdout) == (0, 'ready\nclosed\ndone\n')
 
 
-def test_no_number_is_left_for_us(start):
+def test_no_number_is_left_for_us(start_failing):
     """The host has all that its limit allows: nobody is served, nothing spins; it gives some back: served."""
     code = CLOSES.replace("print('done', flush=True)", '''for fd in mine:
     os.close(fd)
 print('done', flush=True)
 time.sleep(60)''')
-    h = start([PYTHON, '-c', code, 'limit', 13], *AMONG_THE_HOSTS)
+    h = start_failing([PYTHON, '-c', code, 'limit', 13], *AMONG_THE_HOSTS)
     eventually('served', lambda: answers(h))
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('closed')
     time.sleep(0.2)
     assert not answers(h)
@@ -158,7 +143,7 @@ time.sleep(60)''')
 
 @pytest.mark.parametrize('limit', [0, 2])
 @pytest.mark.parametrize('rules', [[], AMONG_THE_HOSTS], ids=['own table', 'among the host\'s'])
-def test_a_limit_below_what_is_open_does_not_make_us_spin(start, rules, limit):
+def test_a_limit_below_what_is_open_does_not_make_us_spin(start_failing, rules, limit):
     """poll takes no more descriptors than the limit allows (EINVAL): sandboxes set it to 0."""
     code = '''
 import resource, sys, time
@@ -168,16 +153,15 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (%d, resource.getrlimit(resource.RLIM
 print('limited', flush=True)
 time.sleep(60)
 ''' % limit
-    h = start([PYTHON, '-c', code], *rules)
+    h = start_failing([PYTHON, '-c', code], *rules)
     eventually('served', lambda: answers(h))
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('limited')
     h.try_get('/debug/pprof/', timeout=0.3)
     assert is_idle(h)
 
 
-def test_a_child_has_nothing_of_ours(start):
+def test_a_child_has_nothing_of_ours(start_failing):
     code = '''
 import os, sys
 print('ready', flush=True)
@@ -193,10 +177,9 @@ if pid == 0:
     os._exit(0)
 os.wait()
 '''
-    h = start([PYTHON, '-c', code], *AMONG_THE_HOSTS)
+    h = start_failing([PYTHON, '-c', code], *AMONG_THE_HOSTS)
     eventually('served', lambda: answers(h))
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('end')
     assert 'child 2 ' in h.stdout and 'socket:' not in h.stdout, h.stdout
 
@@ -211,9 +194,9 @@ def test_hosts_end_alike(argv, rules):
     assert r == run(argv, shim=False), lines
 
 
-def test_before_close_range_there_is_a_table_too(start):
+def test_before_close_range_there_is_a_table_too(start_failing):
     """All that the copy of the host's had is closed: who waits for the end of the host's output sees it."""
-    h = start(['bit_of_all', 'wait'], *OLD_KERNEL)
+    h = start_failing(['bit_of_all', 'wait'], *OLD_KERNEL)
     eventually('served', lambda: answers(h))
     tids = [int(t) for t in os.listdir('/proc/%d/task' % h.pid) if int(t) != h.pid]
     assert len(tids) == 1
@@ -235,8 +218,8 @@ def our_thread(h):
     return None
 
 
-def test_a_pthread_serves(start):
-    h = start(['spin_split', 0], hide_tls=True, **BUSY)
+def test_a_pthread_serves(start_failing):
+    h = start_failing(['spin_split', 0], hide_tls=True, **BUSY)
     # libc's own signals 32 and 33 stay open, and of the rest only what nobody can block.
     eventually('our thread', lambda: our_thread(h))
     assert our_thread(h)['SigBlk'] == 'fffffffe7ffbfeff'
@@ -266,16 +249,16 @@ def test_hosts_of_a_pthread_end_alike(argv):
     assert r == run(argv, shim=False), lines
 
 
-def test_exit_handlers_have_the_hosts_signals_and_files(start):
+def test_exit_handlers_have_the_hosts_signals_and_files(start_failing):
     """They run on our thread then: with the mask of the host's, and its descriptors."""
-    h = start(['main_leaves_handlers'], hide_tls=True)
+    h = start_failing(['main_leaves_handlers'], hide_tls=True)
     assert h.is_served()
     h.end_of_input()
     assert (h.wait(), h.stdout) == (0, 'in a buffer\n0 blocked, USR1 0\n')
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
-def test_set_uid_neither_hangs_nor_aborts(start):
+def test_set_uid_neither_hangs_nor_aborts(start_failing):
     """libc has every thread that it knows do the same, and aborts when one of them may not."""
     code = '''
 import os, sys, threading, time
@@ -288,11 +271,10 @@ os.setuid(65534)
 print('done', os.getresuid(), flush=True)
 time.sleep(60)
 '''
-    h = start([PYTHON, '-c', code], hide_tls=True, ADDR='127.0.0.1:0')
+    h = start_failing([PYTHON, '-c', code], hide_tls=True, ADDR='127.0.0.1:0')
     eventually('listens', lambda: h.desks())
     before = our_thread(h)['Pid']
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('done (65534, 65534, 65534)')
     eventually('a thread anew', lambda: our_thread(h) and our_thread(h)['Pid'] != before)
     eventually('served', lambda: answers_on(h.desks()[h.pid]))
@@ -305,7 +287,7 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason='only root has rights to give up')
-def test_a_pthread_gives_up_what_the_host_gives_up(start):
+def test_a_pthread_gives_up_what_the_host_gives_up(start_failing):
     code = '''
 import ctypes, sys, time
 print('ready', flush=True)
@@ -314,17 +296,16 @@ head, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
 print('gave up', ctypes.CDLL(None).capset(head, none), flush=True)
 time.sleep(60)
 '''
-    h = start([PYTHON, '-c', code], hide_tls=True)
+    h = start_failing([PYTHON, '-c', code], hide_tls=True)
     assert h.is_served()
     assert our_thread(h)['CapEff'].strip('0') != ''
-    h.process.stdin.write(b'x')
-    h.process.stdin.flush()
+    h.say(b'x')
     h.wait_for_output('gave up 0')
     eventually('without rights', lambda: our_thread(h) and our_thread(h)['CapPrm'].strip('0') == '')
     assert h.is_served()
 
 
-def test_children_of_a_pthread_host_have_desks(start):
+def test_children_of_a_pthread_host_have_desks(start_failing):
     code = '''
 import os, sys
 pid = os.fork()
@@ -337,7 +318,7 @@ sys.stdin.buffer.read(1)
 os.kill(pid, 9)
 os.wait()
 '''
-    h = start([PYTHON, '-c', code], hide_tls=True, ADDR='127.0.0.1:0')
+    h = start_failing([PYTHON, '-c', code], hide_tls=True, ADDR='127.0.0.1:0')
     h.wait_for_output('ready')
     child = int(h.stdout.split()[1])
     eventually('two desks', lambda: set(h.desks()) == {h.pid, child})

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from failing import FailingHost, fail, run_failing, split
+from failing import fail, run_failing, split
 from hosts import eventually, run
 
 ALL = os.environ.get('FAULTS') == 'all'
@@ -26,18 +26,6 @@ OTHERS = [['true'], ['/usr/bin/python3', '-c', 'import json, subprocess; print(s
           ['git', '--version'], ['fork_tree'], ['lowest_fd'], ['print_fds'], ['closes_all_fds'], ['main_leaves'],
           ['own_sigprof_handler'], ['exec_chain'], ['cpp_containers']]
 HOSTS = [['bit_of_all', part] for part in PARTS] + [['true']] + (OTHERS[1:] if ALL else [])
-
-
-@pytest.fixture
-def start_failing():
-    running = []
-
-    def start_one(argv, *rules, **how):
-        running.append(FailingHost(argv, *rules, **how))
-        return running[-1]
-    yield start_one
-    for host in running:
-        host.stop()
 
 
 def each(cases, one):
@@ -268,8 +256,7 @@ def test_each_mapping_refused_turns_one_thing_off(start_failing):
             if 'no memory: no CPU profile' in off:
                 ask_everything(h, 1, names=False)
             if 'no memory: no heap profile' in off:
-                h.process.stdin.write(b'x' * 400)
-                h.process.stdin.flush()
+                h.say(b'x' * 400)
                 assert h.profile('profile?seconds=1').total('cpu') > 0
             end(h, plain)
         except AssertionError as e:

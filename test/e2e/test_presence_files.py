@@ -33,8 +33,7 @@ def test_closes_everything(start, way):
     h = start(['closes_ways', way], **EVERYTHING)
     clients = Clients(h.desk)
     clients.have_got(5)
-    h.process.stdin.write(b'\n')
-    h.process.stdin.flush()
+    h.say()
     eventually('it has closed all', lambda: os.path.exists(os.path.join(h.dir, 'ready')))
     clients.have_got(clients.answers + 30)
     assert clients.stop() == []

@@ -146,8 +146,7 @@ def test_exec_starts_afresh(start):
     h = start(['bash', '-c', 'for ((i = 0; i < 300000; i++)); do :; done; read x; exec %s 0' %
                program('spin_split')])
     first = h.desk
-    h.process.stdin.write(b'go\n')
-    h.process.stdin.flush()
+    h.say(b'go\n')
     eventually('a second line', lambda: len(h.log) == 2)
     port = int(re.findall(r'listening on 127\.0\.0\.1:(\d+)', h.stderr)[1])
     second = type(first)('127.0.0.1', port)

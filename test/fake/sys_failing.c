@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "sampler/sys.h"
+#include "test/fake/sys_kernel.h"
 
 #define NUMBERS   512
 #define RULES_MAX 8
@@ -41,22 +42,6 @@ static struct {
 	struct rule { long nr, n, error; bool sticky; } rule[RULES_MAX];
 	unsigned        rules;
 } failing = { .record = &own };
-
-/* Nothing may come between the registers and the call: a sanitizer would put its own there. */
-static inline __attribute__((always_inline)) long kernel(long nr, long a, long b, long c, long d,
-							  long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}
 
 /* --- what the environment wants --------------------------------------------------------------- */
 
@@ -96,16 +81,16 @@ static void read_rules(const char *text)
 
 static void share_record(const char *path)
 {
-	long fd = path != NULL ? kernel(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC, 0, 0, 0)
+	long fd = path != NULL ? sys_kernel(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC, 0, 0, 0)
 			       : -1;
 	long p;
 
 	if (fd < 0)
 		return;
-	p = kernel(SYS_mmap, 0, sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = sys_kernel(SYS_mmap, 0, sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p > 0 || p < -4095)
 		failing.record = (struct record *)p;
-	kernel(SYS_close, fd, 0, 0, 0, 0, 0);
+	sys_kernel(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
 static void begin(void)
@@ -193,7 +178,7 @@ long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 	long error = verdict(nr, a);
 
 	if (error == 0 || nr == SYS_close) {
-		long result = kernel(nr, a, b, c, d, e, f);
+		long result = sys_kernel(nr, a, b, c, d, e, f);
 
 		return error != 0 ? -error : result;
 	}

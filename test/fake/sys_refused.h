@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "fake/sys_kernel.h"
 #include "sampler/sys.h"
 
 static struct {
@@ -35,22 +36,6 @@ static inline void sys_interrupt(long nr, unsigned n, void (*meanwhile)(void))
 	sys_refused.from = n;
 }
 
-/* Nothing may come between the registers and the call: a sanitizer would put its own there. */
-static inline __attribute__((always_inline)) long sys_refused_call(long nr, long a, long b, long c,
-								    long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
 long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (nr == sys_refused.nr || (sys_refused.also != 0 && nr == sys_refused.also)) {
@@ -62,7 +47,7 @@ long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
 			 n >= sys_refused.from)
 			return sys_refused.error;
 	}
-	return sys_refused_call(nr, a, b, c, d, e, f);
+	return sys_kernel(nr, a, b, c, d, e, f);
 }
 
 #endif

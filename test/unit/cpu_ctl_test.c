@@ -7,64 +7,12 @@
 
 #include <cmocka.h>
 
-#include "fake/paper_timers.h"
+#include "fake/paper_threads.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_timers.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
-
-#define HZ     1000
-#define PERIOD (1000000000u / HZ)
-#define OTHERS 3
-#define OTHER_TID(i) (1000000000 + (int)(i))
-
-static struct thread_slot *other[OTHERS];
-
-/* The calling thread and three on paper, all with timers. */
-static int start(void **state)
-{
-	(void)state;
-	paper_reset();
-	count_reset();
-	threads_enter(NULL);
-	cpu_ctl_set_hz(HZ);
-	cpu_ctl_arm(self.slot);
-	for (unsigned i = 0; i < OTHERS; i++) {
-		other[i] = threads_claim();
-		other[i]->tid = OTHER_TID(i);
-		cpu_ctl_arm(other[i]);
-	}
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	cpu_ctl_ignore(false);
-	cpu_ctl_desk_works(false);
-	cpu_ctl_set_hz(0);
-	for (unsigned i = 0; i < OTHERS; i++)
-		if (threads_find(OTHER_TID(i)) == other[i]) {
-			cpu_ctl_leave(other[i]);
-			threads_release(other[i]);
-		}
-	if (self.slot != NULL)
-		cpu_ctl_leave(self.slot);
-	threads_leave();
-	self = (struct self){ .phase = SELF_NEW };
-	return paper_count() != 0 || cpu_timers_taken() != 0;
-}
-
-static struct paper_timer *mine(void)
-{
-	return paper_of(os_gettid());
-}
-
-static bool goes(const struct paper_timer *t)
-{
-	return t != NULL && t->period_ns != 0;
-}
 
 static void a_timer_goes_with_the_period_from_anywhere_in_it(void **state)
 {
@@ -329,11 +277,6 @@ static void a_thread_without_a_timer_is_counted_once(void **state)
 
 /* --- one for all ----------------------------------------------------------------------------- */
 
-static struct paper_timer *the_one(void)
-{
-	return paper_of(0);
-}
-
 static void one_timer_stands_in_for_all(void **state)
 {
 	struct thread_slot *s = threads_claim();
@@ -418,157 +361,6 @@ static void where_not_even_one_is_to_be_had_it_is_tried_again(void **state)
 	assert_true(goes(the_one()));
 }
 
-/* --- fork ------------------------------------------------------------------------------------ */
-
-static void forget_timers(void)
-{
-	memset(paper.timer, 0, sizeof(paper.timer));
-	threads_after_fork();
-}
-
-static bool was_early(void)
-{
-	return true;
-}
-
-static void tick_early(void)
-{
-	const siginfo_t info = { .si_code = SI_TIMER };
-	const ucontext_t uc = { .uc_stack = { .ss_flags = SS_DISABLE } };
-
-	cpu_at_next_tick(was_early);
-	cpu_tick(&info, &uc);
-}
-
-/* And the next one anywhere again: else all children would tick at the same places. */
-static void a_fork_child_has_one_timer_and_its_first_tick_is_early(void **state)
-{
-	(void)state;
-	cpu_ctl_one_for_all(true);
-	cpu_ctl_desk_works(true);
-	assert_true(cpu_ctl_hold_other(other[0], other[0]->held));
-	forget_timers();
-	assert_true(cpu_ctl_after_fork(PERIOD * 10));
-	assert_int_equal(paper_count(), 1);
-	assert_int_equal(mine()->first_ns, PERIOD * 10);
-	assert_int_equal(mine()->period_ns, PERIOD);
-	assert_int_equal(cpu_timers_taken(), 1);
-	tick_early();
-	assert_in_range(mine()->first_ns, 1, PERIOD);
-	cpu_ctl_one_for_all(true);
-	assert_true(goes(the_one()));   /* nobody who is not there holds it */
-}
-
-static void a_fork_child_that_is_held_ticks_when_it_is_not(void **state)
-{
-	(void)state;
-	cpu_ctl_hold(CPU_HOLD_MASK);
-	forget_timers();
-	assert_true(cpu_ctl_after_fork(PERIOD * 10));
-	assert_false(goes(mine()));
-	cpu_ctl_release(CPU_HOLD_MASK);
-	assert_true(goes(mine()));
-}
-
-static void a_fork_child_knows_that_no_tick_will_come(void **state)
-{
-	(void)state;
-	forget_timers();
-	paper.room = 0;
-	assert_false(cpu_ctl_after_fork(1));
-	paper.room = 1;
-	cpu_ctl_ignore(true);
-	assert_false(cpu_ctl_after_fork(1));
-}
-
-/* --- a child that settles later -------------------------------------------------------------- */
-
-static unsigned settled;
-
-static void settle(void)
-{
-	settled++;
-	threads_after_fork();
-	assert_true(cpu_ctl_after_fork(PERIOD));
-	self.phase = SELF_READY;
-}
-
-/* As preload/fork.c: the memory of slots and timers is still the parent's. */
-static void fork_to_settle_later(void)
-{
-	settled = 0;
-	threads_when_settling(settle);
-	memset(paper.timer, 0, sizeof(paper.timer));
-	assert_true(cpu_ctl_wake_child(PERIOD * 10));
-	self.phase = SELF_CHILD;
-}
-
-static void a_fork_child_waits_with_all_but_its_timer(void **state)
-{
-	int before = self.slot->timer;
-	unsigned taken = cpu_timers_taken();
-
-	(void)state;
-	fork_to_settle_later();
-	assert_int_equal(paper_count(), 1);
-	assert_int_equal(mine()->first_ns, PERIOD * 10);
-	assert_int_equal(self.slot->timer, before);
-	assert_int_equal(cpu_timers_taken(), taken);
-	cpu_ctl_release(CPU_HOLD_MASK);         /* it was not held */
-	assert_int_equal(settled, 0);
-	threads_settle();
-	threads_settle();
-	assert_int_equal(settled, 1);
-	assert_int_equal(self.phase, SELF_READY);
-	assert_int_equal(paper_count(), 1);     /* that one, not another */
-	assert_int_equal(mine()->first_ns, PERIOD * 10);
-	assert_int_equal(cpu_timers_taken(), 1);
-}
-
-static void a_fork_child_that_is_held_settles_before(void **state)
-{
-	(void)state;
-	fork_to_settle_later();
-	cpu_ctl_hold(CPU_HOLD_MASK);
-	assert_int_equal(settled, 1);
-	assert_false(goes(mine()));
-	cpu_ctl_release(CPU_HOLD_MASK);
-	assert_true(goes(mine()));
-}
-
-static void a_vfork_child_of_it_does_not_settle(void **state)
-{
-	(void)state;
-	fork_to_settle_later();
-	self.tid++;
-	threads_settle();
-	assert_int_equal(settled, 0);
-	self.tid--;
-	threads_settle();
-	assert_int_equal(settled, 1);
-}
-
-static void a_fork_child_settles_at_once_where_no_tick_would_come(void **state)
-{
-	(void)state;
-	paper.room = 0;
-	assert_false(cpu_ctl_wake_child(1));
-	paper.room = PAPER_TIMERS;
-	cpu_ctl_ignore(true);
-	assert_false(cpu_ctl_wake_child(1));
-	cpu_ctl_ignore(false);
-	cpu_ctl_hold(CPU_HOLD_MASK);
-	assert_false(cpu_ctl_wake_child(1));
-	cpu_ctl_release(CPU_HOLD_MASK);
-	cpu_ctl_one_for_all(true);
-	assert_false(cpu_ctl_wake_child(1));
-	cpu_ctl_one_for_all(false);
-	cpu_ctl_set_hz(0);
-	self.child_timer = 77;          /* of a parent that has not settled */
-	assert_false(cpu_ctl_wake_child(1));
-	assert_int_equal(self.child_timer, 0);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
 
 int main(void)
@@ -592,13 +384,6 @@ int main(void)
 		TEST(the_one_stands_still_while_our_thread_works),
 		TEST(own_timers_go_while_our_thread_works),
 		TEST(where_not_even_one_is_to_be_had_it_is_tried_again),
-		TEST(a_fork_child_has_one_timer_and_its_first_tick_is_early),
-		TEST(a_fork_child_that_is_held_ticks_when_it_is_not),
-		TEST(a_fork_child_knows_that_no_tick_will_come),
-		TEST(a_fork_child_waits_with_all_but_its_timer),
-		TEST(a_fork_child_that_is_held_settles_before),
-		TEST(a_vfork_child_of_it_does_not_settle),
-		TEST(a_fork_child_settles_at_once_where_no_tick_would_come),
 	};
 
 	threads_init(16);
