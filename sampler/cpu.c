@@ -74,8 +74,7 @@ static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *
 	row = sample_row(c, &bounds, &cpu_table, &key, &losses);
 	if (row == 0)
 		return;
-	sites_add(&cpu_table.sites, row, CPU_SAMPLES, ticks);
-	sites_add(&cpu_table.sites, row, CPU_NANOSECONDS, ticks * cpu_period());
+	sites_add(&cpu_table.sites, row, CPU_SAMPLES, ticks, ticks * cpu_period());
 }
 
 static bool was_early(void)

@@ -16,7 +16,8 @@ static struct {
 	uint64_t         start_ns;
 } heap;
 
-/* HEAP_FREE_OBJECTS is added last, with the weight that the allocation had: until then it lives. */
+/* HEAP_FREE_OBJECTS is in the last pair that is added to, with the weight that the allocation had:
+ * until then it lives. */
 static bool lives(const struct site_row *r)
 {
 	uint64_t freed = atomic_load_explicit(&r->value[HEAP_FREE_OBJECTS], memory_order_acquire);
@@ -108,25 +109,30 @@ static bool is_due(size_t n)
 	return draw_gap(n > self.heap_left ? n - self.heap_left : 0);
 }
 
-static void record(const void *p, size_t n, struct capture *c)
+static uint32_t find_row(size_t n, struct capture *c)
 {
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	static const struct sample_losses losses = { COUNT_HEAP_NO_STACK, COUNT_HEAP_NO_SITE };
 	struct site_key key = { .size = size_class(n), .thread = self.name,
 				.labels = self.labels };
-	struct heap_block b = { .size = n,
-				.weight = random_weight(n != 0 ? n : 1, self.heap_rate) };
 
 	regs_here(&c->regs);
-	b.row = sample_row(c, &bounds, &heap_table, &key, &losses);
-	if (b.row == 0)
+	return sample_row(c, &bounds, &heap_table, &key, &losses);
+}
+
+/* n >= 1. */
+static void record(const void *p, size_t n, struct capture *c)
+{
+	uint32_t row = find_row(n, c);
+	struct heap_block b = { .size = n, .row = row,
+				.weight = random_weight(n, self.heap_rate) };
+
+	if (row == 0)
 		return;
 	b.birth_s = (uint32_t)((os_monotonic_ns() - heap.start_ns) / 1000000000u);
-	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_OBJECTS, b.weight);
-	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_BYTES, heap_weighed_bytes(&b));
-	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_RAW, 1);
-	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_RAW_BYTES, n);
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_OBJECTS, b.weight, heap_weighed_bytes(&b));
+	sites_add(&heap_table.sites, b.row, HEAP_ALLOC_RAW, 1, n);
 	heap_put_back(p, &b);
 }
 
@@ -144,7 +150,7 @@ static void sample(const void *p, size_t n)
 	if (c == NULL)
 		return;
 	threads_begin(CAPTURE_HEAP);
-	record(p, n, c);
+	record(p, n != 0 ? n : 1, c);   /* a block of malloc(0) is one, too */
 	threads_end(CAPTURE_HEAP);
 }
 
@@ -190,10 +196,8 @@ void heap_freed(const struct heap_block *b)
 {
 	if (b->row == 0)
 		return;
-	sites_add(&heap_table.sites, b->row, HEAP_FREE_RAW_BYTES, b->size);
-	sites_add(&heap_table.sites, b->row, HEAP_FREE_RAW, 1);
-	sites_add(&heap_table.sites, b->row, HEAP_FREE_BYTES, heap_weighed_bytes(b));
-	sites_add(&heap_table.sites, b->row, HEAP_FREE_OBJECTS, b->weight);
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_RAW, 1, b->size);
+	sites_add(&heap_table.sites, b->row, HEAP_FREE_OBJECTS, b->weight, heap_weighed_bytes(b));
 }
 
 void heap_put_back(const void *p, const struct heap_block *b)

@@ -19,8 +19,9 @@
 #include "sampler/self.h"
 #include "sampler/generations.h"
 
-/* Counters of a heap site.  "raw" is what was sampled, the others what it stands for; objects in
- * units of 1 / RANDOM_WEIGHT_ONE.  in use = allocated - freed. */
+/* Counters of a heap site, objects and bytes as pairs.  "raw" is what was sampled, the others what
+ * it stands for; objects in units of 1 / RANDOM_WEIGHT_ONE.  in use = allocated - freed: whatever
+ * the moment, a number of whole blocks. */
 enum heap_value {
 	HEAP_ALLOC_OBJECTS, HEAP_ALLOC_BYTES, HEAP_ALLOC_RAW, HEAP_ALLOC_RAW_BYTES,
 	HEAP_FREE_OBJECTS, HEAP_FREE_BYTES, HEAP_FREE_RAW, HEAP_FREE_RAW_BYTES,

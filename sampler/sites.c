@@ -6,6 +6,7 @@
 #include "sampler/os.h"
 
 static_assert(sizeof(struct site_row) == 80, "a row is 80 bytes, for whoever divides a budget");
+static_assert(SITES_VALUES % 2 == 0, "values are pairs");
 
 int sites_init(struct sites *s, uint32_t rows_max)
 {
@@ -90,7 +91,7 @@ uint32_t sites_count(const struct sites *s)
 bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 		uint64_t value[SITES_VALUES])
 {
-	const struct site_row *r = &s->row[row];
+	struct site_row *r = &s->row[row];
 
 	key->stack = atomic_load_explicit(&r->stack, memory_order_acquire);
 	if (key->stack == 0)
@@ -100,8 +101,8 @@ bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 	key->labels = r->labels;
 	/* Last first: the heap's frees (high numbers) are read before its allocations, so that a
 	 * reading never shows more freed than allocated. */
-	for (unsigned i = SITES_VALUES; i-- > 0;)
-		value[i] = atomic_load_explicit(&r->value[i], memory_order_acquire);
+	for (unsigned i = SITES_VALUES; i > 0; i -= 2)
+		pair_read(&r->value[i - 2], &value[i - 2]);
 	return true;
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "sampler/compiler.h"
+#include "sampler/pair.h"
 
 #define SITES_VALUES 8
 
@@ -32,7 +33,8 @@ struct site_row {
 	_Atomic uint32_t  stack;        /* as in site_key; 0: the row is nobody's */
 	uint32_t          size;
 	uint16_t          thread, labels;
-	_Atomic(uint64_t) value[SITES_VALUES];
+	/* Pairs: 0 and 1, 2 and 3 ... */
+	_Alignas(PAIR_ALIGN) _Atomic(uint64_t) value[SITES_VALUES];
 };
 
 /* Ids from 1 to rows_max - 1 are handed out in this order, and then what was given back, in the
@@ -68,10 +70,11 @@ static inline void sites_set_key(struct sites *s, uint32_t row, const struct sit
 	atomic_store_explicit(&s->row[row].stack, key->stack, memory_order_release);
 }
 
-/* Whoever sees the sum sees all that was counted before. */
-static inline void sites_add(struct sites *s, uint32_t row, unsigned value, uint64_t n)
+/* Adds to a pair of counters, of which value is the first, as one (pair.h). */
+static inline void sites_add(struct sites *s, uint32_t row, unsigned value, uint64_t first,
+			     uint64_t second)
 {
-	atomic_fetch_add_explicit(&s->row[row].value[value], n, memory_order_release);
+	pair_add(&s->row[row].value[value], first, second);
 }
 
 /* One more than the highest row id in use; ids start at 1. */
@@ -79,7 +82,8 @@ uint32_t sites_end(const struct sites *s);
 /* How many rows are taken, and not given back. */
 uint32_t sites_count(const struct sites *s);
 
-/* The key and the counters of a row, each counter read once.  False: not in use (yet). */
+/* The key and the counters of a row.  Of a pair both are of one moment; a pair is read before those
+ * in front of it.  False: not in use (yet). */
 bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 		uint64_t value[SITES_VALUES]);
 

@@ -41,14 +41,19 @@ def counted(argv, **options):
     return r, record, lines
 
 
+def demand_faults(failed, argv, how_many):
+    """Not the same calls in every run: whether our thread comes to anything before the host's end is chance.
+    What the host's own threads call is not: so many runs must have had their fault at least."""
+    _, sure, _ = run_failing(argv, fail('clone', 1, then=True), **BUSY)
+    assert len([x for x in failed if x]) >= 0.8 * how_many(sure) >= 15
+
+
 def name(argv):
     return '_'.join(os.path.basename(a) for a in argv[:2] if a != '-c')
 
 
 @pytest.mark.parametrize('argv', HOSTS, ids=name)
 def test_each_call_fails_once(argv):
-    """Not the same calls in every run: who is first, our thread or the host, is chance.  Nearly all of
-    the runs must have had their fault all the same."""
     plain = run(argv, shim=False)
     r, record, _ = counted(argv, **BUSY)
     assert r == plain
@@ -60,8 +65,7 @@ def test_each_call_fails_once(argv):
             now.last, n, error or 'its error', got, plain, lines)
         return now.failed
     cases = [(n, error) for error in ERRORS for n in range(1, record.calls + 1)]
-    failed = each(cases, one)
-    assert sum(failed) >= len(cases) * 0.7
+    demand_faults(each(cases, one), argv, lambda record: record.calls * len(ERRORS))
 
 
 @pytest.mark.parametrize('argv', HOSTS, ids=name)
@@ -77,7 +81,7 @@ def test_each_kind_of_call_always_fails(argv):
         return now.failed
     failed = each([(kind, n, error) for error in ERRORS for kind in record.of
                    for n in range(1, record.of[kind] + 1 if ALL else 2)], one)
-    assert len([x for x in failed if x]) >= len(failed) * 0.7
+    demand_faults(failed, argv, lambda record: len(record.of) * len(ERRORS))
 
 
 @pytest.mark.parametrize('argv', HOSTS, ids=name)

@@ -72,6 +72,22 @@ static inline struct heap_totals heap_totals_of(uint32_t size_class)
 	return t;
 }
 
+/* True if a row's counters, as they were read, are of whole blocks: no more was freed than allocated,
+ * no bytes are without objects and no objects without bytes. */
+static inline bool heap_whole(const uint64_t v[SITES_VALUES])
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < HEAP_FREE_OBJECTS; i += 2) {
+		const uint64_t *given = &v[HEAP_FREE_OBJECTS + i], *all = &v[i];
+
+		good = good && given[0] <= all[0] && given[1] <= all[1] &&
+		       (all[0] == 0) == (all[1] == 0) &&
+		       (all[0] == given[0]) == (all[1] == given[1]);
+	}
+	return good;
+}
+
 /* How much each counter has grown. */
 static inline struct heap_totals heap_totals_since(const struct heap_totals *before)
 {

@@ -24,7 +24,7 @@
 #define SECONDS 1.5
 
 /* As the heap does: what is given up is added after, and read before, what was taken. */
-enum { TAKEN = 0, GIVEN_UP = SITES_VALUES - 1 };
+enum { TAKEN = 0, GIVEN_UP = SITES_VALUES - 2 };
 
 static bool lives(const struct site_row *r)
 {
@@ -65,7 +65,7 @@ static uint32_t take(uint64_t number, uint64_t much)
 	make(number, frame);
 	threads_begin(CAPTURE_HEAP);
 	row = made_sample(&table, frame, DEPTH, &key);
-	sites_add(&table.sites, row, TAKEN, much);
+	sites_add(&table.sites, row, TAKEN, much, 7 * much);
 	threads_end(CAPTURE_HEAP);
 	return row;
 }
@@ -86,14 +86,14 @@ static void write_all(unsigned who)
 
 		/* Nobody is inside meanwhile: what lives keeps its row. */
 		if (live[i].row != 0)
-			sites_add(&table.sites, live[i].row, GIVEN_UP, live[i].much);
+			sites_add(&table.sites, live[i].row, GIVEN_UP, live[i].much, 0);
 		live[i].row = take(number, much);
 		live[i].much = much;
 		sum += much;
 	}
 	for (unsigned i = 0; i < LIVING; i++)
 		if (live[i].row != 0)
-			sites_add(&table.sites, live[i].row, GIVEN_UP, live[i].much);
+			sites_add(&table.sites, live[i].row, GIVEN_UP, live[i].much, 0);
 	atomic_fetch_add(&taken, sum);
 	threads_leave();
 	atomic_fetch_sub(&writing, 1);
@@ -132,6 +132,7 @@ static uint64_t read_all(uint64_t *given_up)
 			continue;
 		check_row(&key);
 		CROWD_DEMAND(value[GIVEN_UP] <= value[TAKEN]);
+		CROWD_DEMAND(value[TAKEN + 1] == 7 * value[TAKEN]);
 		sum += value[TAKEN];
 		*given_up += value[GIVEN_UP];
 	}

@@ -122,7 +122,7 @@ static void what_is_met_again_takes_its_counters_along(void **state)
 
 	(void)state;
 	for (unsigned n = 1; n < 10; n++) {
-		sites_add(&table.sites, row, 0, 5);
+		sites_add(&table.sites, row, 0, 5, 50);
 		next_generation();
 		assert_int_equal(sample(1, 2, 3, &key), row);
 		assert_int_equal(key.stack >> GENERATIONS_BIT, n & 1);

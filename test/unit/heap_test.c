@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "fake/heap_doors.h"
+#include "fake/single_step.h"
 #include "fake/odds.h"
 #include "sampler/compiler.h"
 #include "sampler/os.h"
@@ -49,12 +50,11 @@ static void at_rate_1_every_allocation_counts_exactly(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 1000; i++, bytes += i)
-		door_gives(block_at(i), i);
-	bytes -= 1000;
+		door_gives(block_at(i), i + 1);
 	assert_grown_by(1000, bytes, 0, 0);
 	for (uint64_t i = 0; i < 1000; i += 2) {
 		door_takes(block_at(i));
-		half += i;
+		half += i + 1;
 	}
 	assert_grown_by(1000, bytes, 500, half);
 	for (uint64_t i = 1; i < 1000; i += 2)
@@ -62,13 +62,14 @@ static void at_rate_1_every_allocation_counts_exactly(void **state)
 	assert_grown_by(1000, bytes, 1000, bytes);
 }
 
-static void a_block_of_no_bytes_is_an_object(void **state)
+/* Readers take objects without bytes for an error. */
+static void a_block_of_no_bytes_is_an_object_of_one(void **state)
 {
 	(void)state;
 	door_gives(block_at(0), 0);
-	assert_grown_by(1, 0, 0, 0);
+	assert_grown_by(1, 1, 0, 0);
 	door_takes(block_at(0));
-	assert_grown_by(1, 0, 1, 0);
+	assert_grown_by(1, 1, 1, 1);
 }
 
 static void the_largest_size_there_is_counts_like_any_other(void **state)
@@ -97,6 +98,39 @@ static void what_malloc_refused_counts_for_nothing(void **state)
 	assert_grown_by(1, 10, 1, 10);
 }
 
+static unsigned torn;
+
+static void give_and_take(void)
+{
+	door_gives(block_at(0), 3000);
+	door_takes(block_at(0));
+}
+
+static void look_at_all_rows(void)
+{
+	uint64_t value[SITES_VALUES];
+	struct site_key key;
+
+	for (uint32_t row = 1; row < sites_end(&heap_table.sites); row++)
+		if (sites_read(&heap_table.sites, row, &key, value))
+			torn += !heap_whole(value);
+}
+
+/* A profile may be read at any of them. */
+static void at_no_instruction_is_half_a_block_counted(void **state)
+{
+	unsigned steps;
+
+	(void)state;
+	if (!SINGLE_STEP_WORKS)
+		skip();
+	torn = 0;
+	steps = single_step_through(give_and_take, look_at_all_rows);
+	assert_grown_by(1, 3000, 1, 3000);
+	assert_true(steps > 500);
+	assert_int_equal(torn, 0);
+}
+
 /* --- the site -------------------------------------------------------------------------------- */
 
 static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
@@ -114,7 +148,7 @@ static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
 		door_gives(block_at(0), n);
 		heap_take(block_at(0), &b);
 		assert_true(sites_read(&heap_table.sites, b.row, &key, value));
-		assert_true(b.size == n);
+		assert_true(b.size == (n != 0 ? n : 1));
 		if (n > UINT32_MAX / 2)
 			assert_int_equal(key.size, UINT32_MAX);
 		else if (n <= 16)
@@ -369,9 +403,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(at_rate_1_every_allocation_counts_exactly),
-		TEST(a_block_of_no_bytes_is_an_object),
+		TEST(a_block_of_no_bytes_is_an_object_of_one),
 		TEST(the_largest_size_there_is_counts_like_any_other),
 		TEST(what_malloc_refused_counts_for_nothing),
+		TEST(at_no_instruction_is_half_a_block_counted),
 		TEST(a_size_is_in_a_class_that_is_at_most_a_quarter_larger),
 		TEST(a_sample_has_the_stack_of_its_caller),
 		TEST(sites_are_told_apart_by_thread_and_labels),

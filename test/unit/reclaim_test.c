@@ -80,9 +80,8 @@ static uint32_t sample(uint64_t i, uint64_t taken, uint64_t given)
 
 	make_stack(i, frame);
 	row = made_sample(&table, frame, DEPTH, &key);
-	sites_add(&table.sites, row, ALL, 1000);
-	sites_add(&table.sites, row, TAKEN, taken);
-	sites_add(&table.sites, row, GIVEN, given);
+	sites_add(&table.sites, row, ALL, 1000, 0);
+	sites_add(&table.sites, row, TAKEN, taken, given);
 	samples++;
 	return row;
 }
@@ -286,7 +285,7 @@ static void what_begins_to_live_late_keeps_its_stack(void **state)
 	(void)state;
 	fill_until(RECLAIM_WAIT);
 	assert_true(generations_number(generations_now(&table)) == 1);
-	sites_add(&table.sites, row, TAKEN, 1);
+	sites_add(&table.sites, row, TAKEN, 1, 0);
 	go_on_to_the_end();
 	assert_int_equal(other(), GENERATIONS_CLEAR);
 	assert_is(row, 1u << 30, 2, 1);
@@ -319,7 +318,7 @@ static void what_lives_and_finds_no_room_counts_as_evicted(void **state)
 	assert_int_equal(made_samples_sum(&table, GIVEN), MANY);
 	/* Now they die, and give back their rows. */
 	for (unsigned i = 0; i < MANY; i++)
-		sites_add(&table.sites, row[i], GIVEN, 2);
+		sites_add(&table.sites, row[i], TAKEN, 0, 2);
 	for (uint64_t i = 10000; i < 15000; i++) {
 		sample(i, 1, 1);
 		if (i % 50 == 0)
