@@ -23,12 +23,16 @@ warnings  := -Wall -Wextra -Wundef -Wshadow -Wvla -Wformat=2 -Wwrite-strings -Wc
              -Wstrict-prototypes -Wmissing-prototypes -Wmissing-declarations
 must      := -std=gnu11 -D_GNU_SOURCE -DSHIM_VERSION='"$(VERSION)"' -I. -I$(B)/gen -fPIC \
              -fvisibility=hidden -ftls-model=initial-exec -fno-omit-frame-pointer \
+             $(if $(filter x86_64,$(ARCH)),-mno-red-zone) \
              $(if $(SAN),-fsanitize=$(SAN) -DSHIM_CHECKS)
 must_link := -shared -Wl,-soname,libpprofshim.so -Wl,--version-script=preload/exports.map \
              -Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,text -Wl,--exclude-libs,ALL \
              -Wl,-Bsymbolic-functions,-z,separate-code \
              -Wl,--gc-sections -Wl,--build-id
 cc         = $(CC) $(CPPFLAGS) $(CFLAGS) $(warnings) $(must) $(folder_flags)
+# What a call takes of the stack, beside each object, for scripts/check-stack; gcc alone can do it.
+stack_use := $(shell $(CC) -fstack-usage -fcallgraph-info=su -E -x c /dev/null > /dev/null 2>&1 && \
+               echo -fstack-usage -fcallgraph-info=su)
 
 # One file, one module.  A CPU-specific file is named <module>_<arch>.c.
 arches   := x86_64
@@ -50,6 +54,9 @@ fuzzers  := $(patsubst %.c,$(B)/%,$(wildcard test/fuzz/*_fuzz.c))
 hosts    := $(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)) \
             $(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc))
 benches  := $(patsubst %.c,$(B)/%,$(wildcard test/bench/*.c))
+tortures := $(patsubst test/torture/%,$(B)/test/torture/%,$(basename $(filter-out %_library.c,\
+              $(wildcard test/torture/*.c test/torture/*.cc)))) \
+            $(foreach n,0 1 2 3 4 5 6 7,$(B)/test/torture/lib_$n.so)
 
 all: $(lib) ## build the library
 
@@ -60,7 +67,7 @@ $(B)/obj/sampler/%.o: folder_flags := -Wframe-larger-than=512
 $(B)/obj/%.o: %.c $(B)/flags $(B)/gen/encode/profile.pb-c.h
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  CC    $<')
-	$(Q)$(cc) -MMD -MP -c -o $@ $<
+	$(Q)$(cc) $(stack_use) -MMD -MP -c -o $@ $<
 
 # --- profile.proto, by protobuf-c ---------------------------------------------------------
 
@@ -105,7 +112,7 @@ $(B)/flags: FORCE
 
 # Everything but the doors.  An archive, so that a test bringing its own os.c wins.
 $(core): $(filter-out $(B)/obj/preload/%,$(objects)) $(B)/obj/preload/config.o \
-         $(B)/obj/preload/startup.o
+         $(B)/obj/preload/startup.o $(B)/obj/preload/libunwind.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -126,17 +133,50 @@ $(fuzzers): $(B)/%: %.c $(core) $(static_libs)
 # Hosts are what a distribution ships: no frame pointers.
 host_flags := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread
 $(B)/test/host/counts_threads: host_flags += -rdynamic
-$(patsubst %.c,$(B)/%,$(wildcard test/host/*.c)): $(B)/%: %.c
+$(patsubst %.c,$(B)/%,$(wildcard test/host/*.c) $(filter-out %_library.c,$(wildcard test/torture/*.c))): $(B)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -o $@ $<
 
-$(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc)): $(B)/%: %.cc
+$(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc test/torture/*.cc)): $(B)/%: %.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -std=c++17 -Wall -Wextra $(host_flags) -o $@ $<
+
+$(tortures): test/torture/until.h
+
+# Of one layout, so that one can take the place of another; every second one has frame pointers.
+$(B)/test/torture/lib_%.so: test/torture/storm_library.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -Wall -Wextra $(host_flags) -fPIC -shared -DLIB=$* \
+		$(if $(filter 0 2 4 6,$*),-fno-omit-frame-pointer -DWITH_FRAME_POINTERS) -o $@ $<
 
 $(benches): $(B)/%: %.c test/bench/bench.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -fno-builtin-malloc -o $@ $<
+
+# The same functions with and without frame pointers, and what walks them.
+$(B)/gen/bench/functions.c: test/bench/unwind/functions.py
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 $< 2500 1 > $@
+
+$(B)/test/bench/unwind/functions_%_fp.o: $(B)/gen/bench/functions.c test/bench/unwind/chain.h
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  CC    $< ($* frame pointers; half a minute)')
+	$(Q)$(CC) -std=gnu11 -I. -O2 -fno-optimize-sibling-calls -Wno-unused-but-set-variable \
+		-f$(if $(filter with,$*),no-)omit-frame-pointer -DFUNCTIONS=functions_$*_fp -c -o $@ $<
+
+bench_unwind := $(addprefix $(B)/test/bench/unwind/,walk tables handler.so)
+
+$(B)/test/bench/unwind/walk: $(B)/test/bench/unwind/functions_with_fp.o \
+		$(B)/test/bench/unwind/functions_without_fp.o \
+		$(addprefix test/bench/unwind/,walk.c walkers.c beside.c descent.c machine_$(ARCH).c)
+$(B)/test/bench/unwind/tables: test/bench/unwind/tables.c
+$(B)/test/bench/unwind/handler.so: $(addprefix test/bench/unwind/,handler.c machine_$(ARCH).c)
+$(B)/test/bench/unwind/handler.so: link := -shared -lunwind
+
+$(bench_unwind): $(wildcard test/bench/unwind/*.h) $(core) $(static_libs) $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  BENCH $@')
+	$(Q)$(cc) -Wno-missing-prototypes -o $@ $(filter %.c %.o,$^) $(linked) $(link) -pthread
 
 $(B)/test/bench/empty.so: test/bench/lib/empty.c
 	@mkdir -p $(@D)
@@ -152,10 +192,23 @@ $(failing): test/fake/sys_failing.c $(lib)
 	$(Q)$(cc) $(must_link) -Wl,--wrap=clone,--wrap=dlsym $(LDFLAGS) -o $@ $< \
 		$(filter-out $(B)/obj/sampler/sys_$(ARCH).o,$(objects)) $(static_libs)
 
+# The same objects with a second opinion on each stack: test/oracle/oracle.c.
+oracle_lib := $(B)/test/oracle/liboracle.so
+$(oracle_lib): test/oracle/oracle.c test/oracle/peer.c $(wildcard test/oracle/*.h) $(lib)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo '  LINK  $@')
+	$(Q)$(cc) $(must_link) -Wl,--wrap=unwind_stack $(LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(objects) $(static_libs)
+
+# Its functions are bound late, and are functions.
+$(B)/test/oracle/edges: test/oracle/edges.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -fno-builtin -Wl,-z,lazy -o $@ $<
+
 unit: $(tests) $(replays) ## unit and stress tests, and the fuzz corpus
 	$(Q)scripts/run-tests $(tests) $(replays)
 
-e2e: all $(hosts) $(benches) $(failing) ## preload the library into real programs and look at the profiles
+e2e: all $(hosts) $(benches) $(tortures) $(failing) $(oracle_lib) $(B)/test/oracle/edges ## preload the library into real programs and look at the profiles
 	$(Q)B=$(B) /usr/bin/python3 -m pytest -q test/e2e
 
 test: unit e2e ## both
@@ -177,21 +230,38 @@ fuzz-run: $(fuzzers)
 bench: all $(benches) ## what the library costs, as ratios to the plain program
 	$(Q)B=$(B) test/bench/run.py
 
+oracle: all $(oracle_lib) $(B)/test/oracle/edges ## each stack of eight programs beside libunwind's; some five minutes
+	$(Q)B=$(B) test/oracle/run.py
+
 presence: all $(hosts) $(benches) $(failing) ## that part of e2e which shows that no host notices us
 	$(Q)B=$(B) /usr/bin/python3 -m pytest -q $(wildcard test/e2e/test_presence_*.py)
+
+TORTURE_SECONDS ?= 60
+# The unit tests are those of what is tortured.
+torture: all $(tortures) ## the unwinder: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
+	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py
+	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined torture-unit
+
+torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules,test/unit/$f*_test.c))) \
+              $(filter %/cfi %/rows,$(replays))
+	$(Q)scripts/run-tests $^
 
 presence-faults: all $(hosts) $(failing) ## every call of ours fails in every way, in more hosts; hours
 	$(Q)FAULTS=all B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_presence_faults.py
 
-soak-memory: all ## ten minutes of a compiler with little memory (SOAK="MINUTES BUDGET")
+soak-memory: all ## ten minutes of a compiler with little memory (SOAK="MINUTES BUDGET clang|node")
 	$(Q)B=$(B) test/soak/memory.py $(SOAK)
 
 bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there costs, beside the peers
 	$(Q)B=$(B) test/bench/run_presence.py
 
-lint: all ## layers, symbols, headers, README, formatting, shell
+bench-unwind: $(bench_unwind) ## what a stack takes, beside frame pointers and libunwind; a minute
+	$(Q)B=$(B) test/bench/run_unwind.py
+
+lint: all ## layers, symbols, stack, headers, README, formatting, shell
 	$(Q)scripts/check-layers
 	$(Q)scripts/check-symbols $(B) $(GLIBC_OLDEST)
+	$(Q)scripts/check-stack $(B)
 	$(Q)scripts/check-headers $(B) $(headers)
 	$(Q)scripts/check-readme $(B)
 	$(Q)scripts/check-format $(sources) $(headers)
@@ -231,5 +301,5 @@ clean: ## remove $(B)
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all unit e2e test sanitize fuzz fuzz-run bench bench-presence soak-memory presence presence-faults lint install uninstall clean help FORCE
+.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-presence bench-unwind soak-memory oracle presence presence-faults lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:

@@ -16,6 +16,8 @@
 /* Chores: what nobody tells us about.  Often at first, because most of it comes early. */
 #define CHORES_FIRST_NS 100000000ull
 #define CHORES_MAX_NS   1000000000ull
+#define COMPILE_PAUSE_NS 2000000ull
+#define UNASKED_SCAN    16      /* chores */
 /* What the kernel refused (accept: EMFILE; poll: EINVAL, when the host lowers its limit of open
  * files under what we have) is tried again after this. */
 #define PAUSE_NS 50000000ull
@@ -27,6 +29,7 @@ static struct {
 	uint64_t        chores_ns, interval_ns; /* when next, and then after how long */
 	unsigned        chores_done, quiet_scans;
 	uint64_t        reclaim_ns;             /* when the ground wants to give memory back */
+	uint64_t        compile_ns;             /* when to go on with unwind tables */
 	uint64_t        accept_ns, alone_ns;    /* not to be tried, not to be looked at before */
 	int             bell;                   /* readable: look at leave; < 0 none */
 	_Atomic bool    leave, called_off;
@@ -85,6 +88,8 @@ static uint64_t next_due(void)
 		due = server.accept_ns;
 	if (server.reclaim_ns < due)
 		due = server.reclaim_ns;
+	if (server.compile_ns < due)
+		due = server.compile_ns;
 	for (unsigned i = 0; i < server.conns; i++)
 		if (conn_due_ns(server.conn[i]) < due)
 			due = conn_due_ns(server.conn[i]);
@@ -108,17 +113,18 @@ static void go_all(const struct pollfd *fds)
 
 /* Threads are looked for at the 1st, 2nd, 4th ... 8th and then every 8th time: nearly all come by
  * their door.  Code that no scan can name (a JIT's) would make us scan each time: after some
- * scans only every 8th. */
+ * scans only every 8th.  Of what libc unloads by itself nobody tells us. */
 static void do_chores(void)
 {
 	const struct ground *ground = server.options->view.ground;
 	unsigned n = ++server.chores_done;
 	bool now_and_then = n % 8 == 0 || (n & (n - 1)) == 0;
+	bool wanted = ground->wants_refresh() && (now_and_then || server.quiet_scans < 8);
 
 	ports_reopen_lost();
 	if (now_and_then)
 		ground->find_threads();
-	if (ground->wants_refresh() && (now_and_then || server.quiet_scans < 8)) {
+	if (wanted || n % UNASKED_SCAN == 0) {
 		uint32_t before = ground->modules();
 
 		ground->refresh();
@@ -129,17 +135,29 @@ static void do_chores(void)
 		server.interval_ns = CHORES_MAX_NS;
 	server.chores_ns = os_monotonic_ns() + server.interval_ns;
 	server.reclaim_ns = 0;
+	server.compile_ns = 0;
+}
+
+/* Half of the time at most: on a machine with one CPU the host has the other half. */
+static void compile(void)
+{
+	bool more = server.options->view.ground->compile();
+
+	server.compile_ns = more ? os_monotonic_ns() + COMPILE_PAUSE_NS : UINT64_MAX;
 }
 
 /* False: the kernel lets us neither wait nor sleep. */
 static bool wait_for(struct pollfd *fds, size_t n, uint64_t ns)
 {
 	const struct ground *ground = server.options->view.ground;
-	int ready;
+	int ready = os_poll(fds, n, 0);
 
-	ground->rest(true);
-	ready = os_poll(fds, n, ns);
-	ground->rest(false);
+	/* What is there already needs no rest: at each end of one a tick may go astray. */
+	if (ready == 0 && ns != 0) {
+		ground->rest(true);
+		ready = os_poll(fds, n, ns);
+		ground->rest(false);
+	}
 	return ready >= 0 || ready == -EINTR || os_sleep(PAUSE_NS) == 0;
 }
 
@@ -205,6 +223,8 @@ static bool loop_once(void)
 		do_chores();
 	if (os_monotonic_ns() >= server.reclaim_ns)
 		server.reclaim_ns = window_reclaim(server.options->view.ground);
+	if (os_monotonic_ns() >= server.compile_ns)
+		compile();
 	return true;
 }
 

@@ -11,7 +11,7 @@
 enum kind { TEXT, UINT, SIZE, CHOICE };
 
 static const char *const log_levels[] = { "quiet", "error", "info", "debug", NULL };
-static const char *const unwinders[] = { "auto", "fp", NULL };
+static const char *const unwinders[] = { "auto", "fp", "libunwind", NULL };
 static const char *const symbols[] = { "none", "names", NULL };
 static const char *const children[] = { "all", "none", NULL };
 static const char *const switches[] = { "0", "1", NULL };
@@ -43,8 +43,9 @@ static const struct option {
 	  .help = "frames of a stack" },
 	{ "MEMORY", SIZE, "64m", 1u << 20, 1ull << 36, AT(memory), .allowed = "1m to 64g",
 	  .help = "budget for stacks and counters; used as they come" },
-	{ "UNWINDER", CHOICE, "auto", .choices = unwinders, AT(unwinder), .allowed = "auto or fp",
-	  .help = "auto: unwind tables, then frame pointers; fp: frame pointers only" },
+	{ "UNWINDER", CHOICE, "auto", .choices = unwinders, AT(unwinder),
+	  .allowed = "auto, fp or libunwind",
+	  .help = "auto: unwind tables, then frame pointers; fp: those only; libunwind: not safe" },
 	{ "SYMBOLS", CHOICE, "names", .choices = symbols, AT(symbols), .allowed = "none or names",
 	  .help = "names: functions by name; none: addresses only" },
 	{ "ONLY", TEXT, "", AT(only), .allowed = "a text of less than 512 bytes",

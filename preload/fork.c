@@ -4,13 +4,16 @@
 #include <stdatomic.h>
 
 #include "httpd/desk.h"
+#include "preload/libunwind.h"
 #include "preload/sandbox.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
 #include "sampler/os.h"
+#include "sampler/sample.h"
 #include "sampler/self.h"
+#include "sampler/tables.h"
 #include "sampler/threads.h"
 
 /* CPU time of a child before its desk comes: most children exec or end within it, and pay nothing
@@ -40,9 +43,12 @@ static void settle_all(void)
 
 	fork_.away = false;
 	count_reset();
+	if (libunwind_is_lost())
+		sample_init(UNWIND_AUTO);
 	threads_after_fork();
 	generations_after_fork(&cpu_table);
 	heap_after_fork();
+	tables_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {
 		desk_stay_away();

@@ -2,13 +2,16 @@
  * for or looks at is its own.  The timer stops before the mask changes, and goes on after it has.
  *
  * sigpause, sigsuspend, ppoll and the like need no door: they change the mask for as long as the
- * thread sleeps, when its timer does not run. */
+ * thread sleeps, when its timer does not run.
+ *
+ * libunwind's own calls, in a walk of ours, are not the host's. */
 #include <signal.h>
 
 #include "preload/export.h"
 #include "preload/real.h"
 #include "preload/signals.h"
 #include "sampler/cpu_ctl.h"
+#include "sampler/unwind_libunwind.h"
 
 #define MASK_DOOR(name)                                                              \
 	EXPORT int name(int how, const sigset_t *set, sigset_t *old)                 \
@@ -16,6 +19,8 @@
 		bool has = set != NULL && sigismember(set, SIGPROF) == 1;            \
 		int result;                                                          \
                                                                                      \
+		if (unwind_libunwind_walks())                                        \
+			return real.name(how, set, old);                             \
 		if (has && (how == SIG_BLOCK || how == SIG_SETMASK))                 \
 			cpu_ctl_hold(CPU_HOLD_MASK);                                 \
 		result = real.name(how, set, old);                                   \

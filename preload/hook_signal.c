@@ -56,7 +56,8 @@ static void die_by_default(void)
 	sys_call3(SYS_tgkill, os_getpid(), os_gettid(), SIGPROF);
 }
 
-static void deliver_to_host(int sig, siginfo_t *info, void *uc)
+/* Not in the handler's frame: a tick may have little stack. */
+static NOINLINE void deliver_to_host(int sig, siginfo_t *info, void *uc)
 {
 	struct sigaction act = host.version[atomic_load(&host.now)];
 
@@ -79,12 +80,13 @@ static void deliver_to_host(int sig, siginfo_t *info, void *uc)
 
 static void on_sigprof(int sig, siginfo_t *info, void *uc)
 {
-	int host_errno = errno;
+	int host_errno;
 
 	if (!cpu_is_tick(info)) {
 		deliver_to_host(sig, info, uc);
 		return;
 	}
+	host_errno = errno;
 	cpu_tick(info, uc);
 	errno = host_errno;
 }

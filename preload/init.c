@@ -15,6 +15,7 @@
 #include "httpd/desk.h"
 #include "preload/config.h"
 #include "preload/fork.h"
+#include "preload/libunwind.h"
 #include "preload/real.h"
 #include "preload/scope.h"
 #include "preload/signals.h"
@@ -103,11 +104,18 @@ static const char *find_variable(const char *name_and_equals)
 
 /* --- the ground ------------------------------------------------------------------------------ */
 
+static enum unwind_mode choose_unwinder(void)
+{
+	if (config.unwinder == CONFIG_UNWINDER_LIBUNWIND && libunwind_open())
+		return UNWIND_LIBUNWIND;
+	return config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO;
+}
+
 static void start_ground(void)
 {
+	sample_init(choose_unwinder());
 	clock_set_reader((clock_reader)scope_find("__vdso_clock_gettime"));
 	threads_init((unsigned)config.depth);
-	sample_init(config.unwinder == CONFIG_UNWINDER_FP ? UNWIND_FP : UNWIND_AUTO);
 	startup_init(find_variable("LD_PRELOAD="));
 	modules_permanent(startup_has);
 	if (modules_scan(true) < 0)

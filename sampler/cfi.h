@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sampler/dwarf.h"
 #include "sampler/regs.h"
 
 #define CFI_REMEMBER_MAX 4      /* nested DW_CFA_remember_state */
@@ -54,24 +55,45 @@ struct cfi_row {
 	uintptr_t function_end;
 };
 
-/* Scratch for one walk, some hundred bytes: too much for a signal stack. */
-struct cfi_work {
-	struct cfi_row row, initial, remembered[CFI_REMEMBER_MAX];
-	struct regs    begin;           /* unwind.c: where the walk began */
+/* One FDE, with what it takes from its CIE. */
+struct cfi_record {
+	uintptr_t    start, end;        /* the addresses it covers: [start, end) */
+	struct dwarf initial_ops;       /* the CIE's, then */
+	struct dwarf ops;               /* the FDE's */
+	uint64_t     code_align;
+	int64_t      data_align;
+	uint8_t      encoding;          /* of addresses */
+	bool         signal_frame;
 };
 
 /* Loads 8 bytes of the walked stack.  False: not readable. */
 typedef bool (*cfi_load)(void *of, uintptr_t at, uintptr_t *value);
 
-/* Fill work->row for pc.  False: no FDE covers it, or its tables make no sense. */
-bool cfi_find_row(const struct cfi_object *object, uintptr_t pc, struct cfi_work *work);
+/* One expression and what it works with: expr.h. */
+struct expr {
+	struct dwarf       code;        /* what is left of it */
+	const struct regs *regs;
+	cfi_load           load;
+	void              *of;
+	uint64_t           values[CFI_EXPR_STACK];      /* [0, n), the top is the last */
+	unsigned           n;
+	bool               bad;         /* set once, and stays */
+};
 
-/* Apply a row: *regs becomes the caller's.  regs->known loses REGS_PC where the row says there is
- * no caller, and any other register whose value cannot be had.
+/* Scratch for one walk, more than a thousand bytes: too much for a signal stack. */
+struct cfi_work {
+	struct cfi_row    row, initial, remembered[CFI_REMEMBER_MAX];
+	struct cfi_record record;
+	struct regs       was;          /* before the step */
+	struct expr       expr;
+};
+
+/* Apply work->row: *regs becomes the caller's.  regs->known loses REGS_PC where the row says there
+ * is no caller, and any other register whose value cannot be had.
  * A register that is saved outside of the frame, by what the row says, has been popped: it keeps
  * its value.
  * False: the CFA, or a return address, is not known or not readable; *regs is as before. */
-bool cfi_step(const struct cfi_object *object, const struct cfi_row *row, struct regs *regs,
-	      cfi_load load, void *of);
+bool cfi_step(const struct cfi_object *object, struct cfi_work *work, struct regs *regs,
+	      cfi_load load_word, void *of);
 
 #endif

@@ -239,22 +239,60 @@ static bool run(struct program *p, struct dwarf ops)
 	return !p->ops.bad;
 }
 
-bool cfi_program_run(const struct cfi_object *object, const struct cfi_record *record,
-		     uintptr_t pc, struct cfi_work *work)
+/* The row at the record's start. */
+static bool begin(struct program *p)
 {
-	struct program p = { .object = object, .record = record, .work = work, .pc = pc };
-	struct cfi_row *row = &work->row;
+	struct cfi_row *row = &p->work->row;
 
 	row->ruled = 0;
 	row->cfa_reg = NO_REGISTER;
 	row->cfa_is_expr = false;
 	row->cfa_offset = 0;
-	row->signal_frame = record->signal_frame;
-	row->function_start = record->start;
-	row->function_end = record->end;
-	if (!run(&p, record->initial_ops))
+	row->signal_frame = p->record->signal_frame;
+	row->function_start = p->record->start;
+	row->function_end = p->record->end;
+	if (!run(p, p->record->initial_ops))
 		return false;
-	work->initial = *row;
-	p.initial_known = true;
-	return run(&p, record->ops);
+	p->work->initial = *row;
+	p->initial_known = true;
+	return true;
+}
+
+bool cfi_program_run(const struct cfi_object *object, const struct cfi_record *record,
+		     uintptr_t pc, struct cfi_work *work)
+{
+	struct program p = { .object = object, .record = record, .work = work, .pc = pc };
+
+	return begin(&p) && run(&p, record->ops);
+}
+
+bool cfi_program_each(const struct cfi_object *object, const struct cfi_record *record,
+		      struct cfi_work *work,
+		      void (*f)(uintptr_t start, const struct cfi_row *row, void *arg), void *arg,
+		      uintptr_t *end)
+{
+	struct program p = { .object = object, .record = record, .work = work,
+			     .pc = record->start };
+	unsigned left = CFI_OPS_MAX;
+
+	*end = record->start;
+	if (!begin(&p) || p.location != record->start)
+		return false;
+	p.ops = record->ops;
+	while (p.ops.at < p.ops.end && *end < record->end) {
+		if (left-- == 0)
+			return false;
+		run_one(&p);
+		if (p.ops.bad || p.location < *end)
+			return false;
+		/* An operation that advances leaves the row as it was before. */
+		if (p.location > *end) {
+			f(*end, &work->row, arg);
+			*end = p.location;
+		}
+	}
+	if (*end < record->end)
+		f(*end, &work->row, arg);
+	*end = record->end;
+	return true;
 }

@@ -12,4 +12,12 @@
 bool cfi_program_run(const struct cfi_object *object, const struct cfi_record *record,
 		     uintptr_t pc, struct cfi_work *work);
 
+/* Every row of record, in the order of their addresses: f is told where each begins.  False: as
+ * above, for addresses from *end on.
+ * Context: our thread. */
+bool cfi_program_each(const struct cfi_object *object, const struct cfi_record *record,
+		      struct cfi_work *work,
+		      void (*f)(uintptr_t start, const struct cfi_row *row, void *arg), void *arg,
+		      uintptr_t *end);
+
 #endif

@@ -9,7 +9,7 @@
 bool cfi_record_open(const struct cfi_object *object, const uint8_t *at, struct dwarf *body,
 		     uint32_t *id)
 {
-	uint32_t length;
+	uint32_t length, first;
 
 	if (at < object->lo || at > object->hi)
 		return false;
@@ -18,25 +18,43 @@ bool cfi_record_open(const struct cfi_object *object, const uint8_t *at, struct 
 	if (length == 0 || length >= LENGTH_64 || length > dwarf_left(body))
 		return false;
 	body->end = body->at + length;
-	*id = dwarf_u32(body);
+	first = dwarf_u32(body);
+	if (id != NULL)
+		*id = first;
 	return !body->bad;
 }
 
-/* What the augmentation's letters announce.  data is at their bytes, and ends where these end. */
-static bool parse_augmentation(const uint8_t *letters, size_t n, struct dwarf data,
+/* Over a pointer, whose value is of no interest. */
+static inline void skip_pointer(struct dwarf *d, uint8_t encoding)
+{
+	switch (encoding & DWARF_FORMAT) {
+	case DWARF_ABSOLUTE:
+	case DWARF_U8:
+	case DWARF_S8: dwarf_skip(d, 8); break;
+	case DWARF_U4:
+	case DWARF_S4: dwarf_skip(d, 4); break;
+	case DWARF_U2:
+	case DWARF_S2: dwarf_skip(d, 2); break;
+	case DWARF_ULEB:
+	case DWARF_SLEB: dwarf_uleb(d); break;
+	default: dwarf_fail(d);
+	}
+}
+
+/* What the augmentation's letters announce.  *data is at their bytes. */
+static bool parse_augmentation(const uint8_t *letters, size_t n, struct dwarf *data,
 			       struct cfi_record *out)
 {
 	for (size_t i = 1; i < n; i++) {
 		switch (letters[i]) {
 		case 'R':
-			out->encoding = dwarf_u8(&data);
+			out->encoding = dwarf_u8(data);
 			break;
 		case 'L':
-			dwarf_skip(&data, 1);
+			dwarf_skip(data, 1);
 			break;
 		case 'P':
-			/* Its value is of no interest, so neither is what it is relative to. */
-			dwarf_pointer(&data, dwarf_u8(&data) & DWARF_FORMAT, 0, 0);
+			skip_pointer(data, dwarf_u8(data));
 			break;
 		case 'S':
 			out->signal_frame = true;
@@ -45,59 +63,61 @@ static bool parse_augmentation(const uint8_t *letters, size_t n, struct dwarf da
 			return false;
 		}
 	}
-	return !data.bad;
+	return true;
 }
 
-/* cie is after the id.  *augmented: its FDEs too have augmentation bytes. */
-static bool parse_cie(struct dwarf cie, struct cfi_record *out, bool *augmented)
+/* out->initial_ops is after the CIE's id, and afterwards what its name says.  *augmented: its FDEs
+ * too have augmentation bytes. */
+static bool parse_cie(struct cfi_record *out, bool *augmented)
 {
-	uint8_t version = dwarf_u8(&cie);
-	const uint8_t *letters = cie.at;
+	struct dwarf *cie = &out->initial_ops;
+	uint8_t version = dwarf_u8(cie);
+	const uint8_t *letters = cie->at;
 	size_t n = 0;
+	const uint8_t *after;
 	uint64_t column, bytes;
 
-	while (n < AUGMENTATION_MAX && dwarf_u8(&cie) != 0)
+	while (n < AUGMENTATION_MAX && dwarf_u8(cie) != 0)
 		n++;
-	if ((version != 1 && version != 3) || n == AUGMENTATION_MAX || cie.bad)
+	if ((version != 1 && version != 3) || n == AUGMENTATION_MAX || cie->bad)
 		return false;
-	out->code_align = dwarf_uleb(&cie);
-	out->data_align = dwarf_sleb(&cie);
-	column = version == 1 ? dwarf_u8(&cie) : dwarf_uleb(&cie);
+	out->code_align = dwarf_uleb(cie);
+	out->data_align = dwarf_sleb(cie);
+	column = version == 1 ? dwarf_u8(cie) : dwarf_uleb(cie);
 	*augmented = n > 0;
 	if (n > 0) {
-		bytes = dwarf_uleb(&cie);
-		if (letters[0] != 'z' || bytes > dwarf_left(&cie))
+		bytes = dwarf_uleb(cie);
+		if (letters[0] != 'z' || bytes > dwarf_left(cie))
 			return false;
-		if (!parse_augmentation(letters, n,
-					(struct dwarf){ .at = cie.at, .end = cie.at + bytes }, out))
+		after = cie->at + bytes;
+		if (!parse_augmentation(letters, n, cie, out) || cie->at > after)
 			return false;
-		dwarf_skip(&cie, bytes);
+		cie->at = after;
 	}
-	out->initial_ops = cie;
-	return column == REGS_PC && !cie.bad;
+	return column == REGS_PC && !cie->bad;
 }
 
+/* In place, without copies: the stack that this takes may be a small one. */
 bool cfi_record_parse(const struct cfi_object *object, const uint8_t *at, struct cfi_record *out)
 {
-	struct dwarf fde, cie;
+	struct dwarf *fde = &out->ops;
 	uint32_t back, id;
 	bool augmented;
 
-	if (!cfi_record_open(object, at, &fde, &back) || back == 0)
+	if (!cfi_record_open(object, at, fde, &back) || back == 0)
 		return false;
 	/* The id of an FDE is the distance from itself back to its CIE. */
-	at = fde.at - sizeof(back);
+	at = fde->at - sizeof(back);
 	if (back > (size_t)(at - object->lo) ||
-	    !cfi_record_open(object, at - back, &cie, &id) || id != 0)
+	    !cfi_record_open(object, at - back, &out->initial_ops, &id) || id != 0)
 		return false;
 	out->encoding = DWARF_ABSOLUTE;
 	out->signal_frame = false;
-	if (!parse_cie(cie, out, &augmented))
+	if (!parse_cie(out, &augmented))
 		return false;
-	out->start = dwarf_address(&fde, out->encoding, object->moved);
-	out->end = out->start + dwarf_size(&fde, out->encoding);
+	out->start = dwarf_address(fde, out->encoding, object->moved);
+	out->end = out->start + dwarf_size(fde, out->encoding);
 	if (augmented)
-		dwarf_skip(&fde, dwarf_uleb(&fde));
-	out->ops = fde;
-	return !fde.bad && out->end >= out->start;
+		dwarf_skip(fde, dwarf_uleb(fde));
+	return !fde->bad && out->end >= out->start;
 }

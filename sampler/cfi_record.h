@@ -6,20 +6,9 @@
 #define SAMPLER_CFI_RECORD_H
 
 #include "sampler/cfi.h"
-#include "sampler/dwarf.h"
-
-struct cfi_record {
-	uintptr_t    start, end;        /* the addresses it covers: [start, end) */
-	struct dwarf initial_ops;       /* the CIE's, then */
-	struct dwarf ops;               /* the FDE's */
-	uint64_t     code_align;
-	int64_t      data_align;
-	uint8_t      encoding;          /* of addresses */
-	bool         signal_frame;
-};
 
 /* The bytes of the record at `at`, after its length, and its id: 0 is a CIE.  False: `at` is
- * outside, the record reaches outside, or it is the end mark. */
+ * outside, the record reaches outside, or it is the end mark.  id may be NULL. */
 bool cfi_record_open(const struct cfi_object *object, const uint8_t *at, struct dwarf *body,
 		     uint32_t *id);
 

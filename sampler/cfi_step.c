@@ -5,9 +5,7 @@
 
 struct step {
 	const struct cfi_object *object;
-	const struct cfi_row    *row;
-	const struct regs       *was;
-	struct expr_inputs       inputs;
+	struct cfi_work         *work;
 	uintptr_t                cfa;
 };
 
@@ -16,27 +14,34 @@ static bool is_known(const struct regs *regs, unsigned n)
 	return n < REGS_COUNT && (regs->known >> n & 1);
 }
 
+static bool load(const struct step *s, uintptr_t at, uintptr_t *value)
+{
+	return s->work->expr.load(s->work->expr.of, at, value);
+}
+
 /* The expression at this place: bytes from the start of the object's tables. */
 static bool evaluate(const struct step *s, int32_t place, const uintptr_t *first, uintptr_t *value)
 {
-	struct dwarf code = { .at = s->object->lo + place, .end = s->object->hi };
-	uint64_t length = dwarf_uleb(&code);
+	struct dwarf *code = &s->work->expr.code;
+	uint64_t length;
 
-	if (code.bad || length > dwarf_left(&code))
+	*code = (struct dwarf){ .at = s->object->lo + place, .end = s->object->hi };
+	length = dwarf_uleb(code);
+	if (code->bad || length > dwarf_left(code))
 		return false;
-	code.end = code.at + length;
-	return expr_value(code, &s->inputs, first, value);
+	code->end = code->at + length;
+	return expr_value(&s->work->expr, first, value);
 }
 
 static bool find_cfa(struct step *s)
 {
-	const struct cfi_row *row = s->row;
+	const struct cfi_row *row = &s->work->row;
 
 	if (row->cfa_is_expr)
 		return evaluate(s, row->cfa_expr, NULL, &s->cfa);
-	if (!is_known(s->was, row->cfa_reg))
+	if (!is_known(&s->work->was, row->cfa_reg))
 		return false;
-	s->cfa = s->was->r[row->cfa_reg] + (uintptr_t)row->cfa_offset;
+	s->cfa = s->work->was.r[row->cfa_reg] + (uintptr_t)row->cfa_offset;
 	return true;
 }
 
@@ -46,43 +51,45 @@ static bool find_cfa(struct step *s)
  * zone of what was interrupted can be read, and is right either way. */
 static bool is_popped(const struct step *s, unsigned n, uintptr_t at)
 {
-	if (n == REGS_SP || n == REGS_PC || s->row->signal_frame || !is_known(s->was, n))
+	const struct cfi_row *row = &s->work->row;
+
+	if (n == REGS_SP || n == REGS_PC || row->signal_frame || !is_known(&s->work->was, n))
 		return false;
-	return at < s->was->r[REGS_SP] || (s->row->reg[n].how == CFI_EXPR && at >= s->cfa);
+	return at < s->work->was.r[REGS_SP] || (row->reg[n].how == CFI_EXPR && at >= s->cfa);
 }
 
 static bool load_by_expression(const struct step *s, unsigned n, uintptr_t *value)
 {
 	uintptr_t at;
 
-	if (!evaluate(s, s->row->reg[n].offset, &s->cfa, &at))
+	if (!evaluate(s, s->work->row.reg[n].offset, &s->cfa, &at))
 		return false;
 	if (at >= s->cfa && is_popped(s, n, at))
 		return true;
-	return s->inputs.load(s->inputs.of, at, value) || is_popped(s, n, at);
+	return load(s, at, value) || is_popped(s, n, at);
 }
 
 /* *value is the register's own so far.  False: it cannot be had. */
 static bool find_register(const struct step *s, unsigned n, uintptr_t *value)
 {
-	const struct cfi_reg_rule *rule = &s->row->reg[n];
+	const struct cfi_reg_rule *rule = &s->work->row.reg[n];
 	uintptr_t at = s->cfa + (uintptr_t)(intptr_t)rule->offset;
 
 	switch (rule->how) {
 	case CFI_OFFSET:
-		return s->inputs.load(s->inputs.of, at, value) || is_popped(s, n, at);
+		return load(s, at, value) || is_popped(s, n, at);
 	case CFI_VAL_OFFSET:
 		*value = at;
 		return true;
 	case CFI_REGISTER:
-		*value = s->was->r[rule->reg];
-		return is_known(s->was, rule->reg);
+		*value = s->work->was.r[rule->reg];
+		return is_known(&s->work->was, rule->reg);
 	case CFI_EXPR:
 		return load_by_expression(s, n, value);
 	case CFI_VAL_EXPR:
 		return evaluate(s, rule->offset, &s->cfa, value);
 	case CFI_SAME:
-		return is_known(s->was, n);
+		return is_known(&s->work->was, n);
 	}
 	return false;
 }
@@ -98,15 +105,16 @@ static bool has_caller(const struct cfi_row *row, const struct regs *regs)
 	return is_known(regs, REGS_SP) && (is_known(regs, REGS_PC) || how == CFI_UNDEFINED);
 }
 
-bool cfi_step(const struct cfi_object *object, const struct cfi_row *row, struct regs *regs,
-	      cfi_load load, void *of)
+bool cfi_step(const struct cfi_object *object, struct cfi_work *work, struct regs *regs,
+	      cfi_load load_word, void *of)
 {
-	const struct regs was = *regs;
-	struct step s = {
-		.object = object, .row = row, .was = &was,
-		.inputs = { .regs = &was, .load = load, .of = of },
-	};
+	const struct cfi_row *row = &work->row;
+	struct step s = { .object = object, .work = work };
 
+	work->was = *regs;
+	work->expr.regs = &work->was;
+	work->expr.load = load_word;
+	work->expr.of = of;
 	if (!find_cfa(&s))
 		return false;
 	regs->r[REGS_SP] = s.cfa;
@@ -121,6 +129,6 @@ bool cfi_step(const struct cfi_object *object, const struct cfi_row *row, struct
 	}
 	if (has_caller(row, regs))
 		return true;
-	*regs = was;
+	*regs = work->was;
 	return false;
 }

@@ -43,7 +43,7 @@ static COLD bool parse_rare_header(const struct cfi_object *object, struct dwarf
 	return !d.bad;
 }
 
-static bool parse_header(const struct cfi_object *object, struct header *out)
+static NOINLINE bool parse_header(const struct cfi_object *object, struct header *out)
 {
 	struct dwarf d = { .at = object->hdr, .end = object->hi };
 	uint8_t usual[] = { HEADER_VERSION, DWARF_PC_RELATIVE | DWARF_S4, DWARF_U4, TABLE_KIND };
@@ -66,25 +66,25 @@ static bool parse_header(const struct cfi_object *object, struct header *out)
 	return true;
 }
 
-static struct entry entry_at(const struct header *h, uint64_t i)
+static struct entry entry_at(const uint8_t *table, uint64_t i)
 {
 	struct entry e;
 
-	memcpy(&e, h->table + i * sizeof(e), sizeof(e));
+	memcpy(&e, table + i * sizeof(e), sizeof(e));
 	return e;
 }
 
 /* How many entries start at or before this offset. */
-static uint64_t count_up_to(const struct header *h, int32_t offset)
+static uint64_t count_up_to(const uint8_t *table, uint64_t n, int32_t offset)
 {
-	uint64_t first = 0, n = h->count;
+	uint64_t first = 0;
 
-	if (n == 0 || entry_at(h, 0).start > offset)
+	if (n == 0 || entry_at(table, 0).start > offset)
 		return 0;
 	while (n > 1) {
 		uint64_t half = n / 2;
 
-		if (entry_at(h, first + half).start <= offset)
+		if (entry_at(table, first + half).start <= offset)
 			first += half;
 		n -= half;
 	}
@@ -96,37 +96,41 @@ static bool covers(const struct cfi_record *record, uintptr_t pc)
 	return record->start <= pc && pc < record->end;
 }
 
-static bool search(const struct cfi_object *object, const struct header *h, uintptr_t pc,
-		   struct cfi_record *out)
+static bool parse_entry(const struct cfi_object *object, struct entry e, struct cfi_record *out)
+{
+	int64_t place = object->hdr - object->lo + (int64_t)e.fde;
+
+	return place >= 0 && place < object->hi - object->lo &&
+	       cfi_record_parse(object, object->lo + place, out);
+}
+
+/* Not in one frame with the header's parts: check-stack. */
+static NOINLINE bool search(const struct cfi_object *object, const uint8_t *table, uint64_t n,
+			    uintptr_t pc, struct cfi_record *out)
 {
 	intptr_t offset = (intptr_t)(pc - ((uintptr_t)object->hdr + object->moved));
-	uint64_t n;
 
 	if (offset != (int32_t)offset)
 		return false;
-	n = count_up_to(h, (int32_t)offset);
+	n = count_up_to(table, n, (int32_t)offset);
 	for (unsigned tried = 0; tried < CANDIDATES && n > 0; tried++) {
-		int64_t place = object->hdr - object->lo + (int64_t)entry_at(h, --n).fde;
-
-		if (place >= 0 && place < object->hi - object->lo &&
-		    cfi_record_parse(object, object->lo + place, out) && covers(out, pc))
+		if (parse_entry(object, entry_at(table, --n), out) && covers(out, pc))
 			return true;
 	}
 	return false;
 }
 
-static bool scan(const struct cfi_object *object, const uint8_t *at, uintptr_t pc,
-		 struct cfi_record *out)
+static COLD bool scan(const struct cfi_object *object, const uint8_t *at, uintptr_t pc,
+		      struct cfi_record *out)
 {
-	struct dwarf body;
-	uint32_t id;
+	const uint8_t *next;
 
-	for (unsigned n = 0; n < CFI_SCAN_MAX; n++) {
-		if (!cfi_record_open(object, at, &body, &id))
+	for (unsigned n = 0; n < CFI_SCAN_MAX; n++, at = next) {
+		if (!cfi_record_open(object, at, &out->ops, NULL))
 			return false;
-		if (id != 0 && cfi_record_parse(object, at, out) && covers(out, pc))
+		next = out->ops.end;
+		if (cfi_record_parse(object, at, out) && covers(out, pc))
 			return true;
-		at = body.end;
 	}
 	return false;
 }
@@ -138,6 +142,26 @@ bool cfi_table_find(const struct cfi_object *object, uintptr_t pc, struct cfi_re
 	if (!parse_header(object, &h))
 		return false;
 	if (h.table != NULL)
-		return search(object, &h, pc, out);
+		return search(object, h.table, h.count, pc, out);
 	return scan(object, h.records, pc, out);
+}
+
+uint64_t cfi_table_count(const struct cfi_object *object)
+{
+	struct header h;
+
+	return parse_header(object, &h) && h.table != NULL ? h.count : 0;
+}
+
+bool cfi_table_entry(const struct cfi_object *object, uint64_t i, uintptr_t *start,
+		     struct cfi_record *out)
+{
+	struct header h;
+	struct entry e;
+
+	if (!parse_header(object, &h) || h.table == NULL || i >= h.count)
+		return false;
+	e = entry_at(h.table, i);
+	*start = (uintptr_t)object->hdr + object->moved + (uintptr_t)(intptr_t)e.start;
+	return parse_entry(object, e, out);
 }

@@ -10,4 +10,11 @@
 /* The FDE that covers pc.  False: none does, or the tables make no sense. */
 bool cfi_table_find(const struct cfi_object *object, uintptr_t pc, struct cfi_record *out);
 
+/* How many FDEs the header lists, by address; 0: none, or in a way that nobody uses. */
+uint64_t cfi_table_count(const struct cfi_object *object);
+
+/* The i-th of them: where it begins, by the header.  False: *out is not an FDE. */
+bool cfi_table_entry(const struct cfi_object *object, uint64_t i, uintptr_t *start,
+		     struct cfi_record *out);
+
 #endif

@@ -9,20 +9,21 @@ void dwarf_fail(struct dwarf *d)
 	d->bad = true;
 }
 
-/* The value, and in *shift how many bits it had. */
-static uint64_t read_leb(struct dwarf *d, unsigned *shift, uint8_t *last)
+/* The bits of the last byte are the sign's, too, if it has one. */
+static uint64_t read_leb(struct dwarf *d, bool has_sign)
 {
 	uint64_t v = 0;
+	unsigned shift = 0;
 
-	*shift = 0;
-	*last = 0;
 	for (unsigned i = 0; i < LEB_BYTES_MAX; i++) {
-		*last = dwarf_u8(d);
-		if (*shift < 64)
-			v |= (uint64_t)(*last & 0x7f) << *shift;
-		*shift += 7;
-		if (*last < 0x80)
-			return v;
+		uint8_t byte = dwarf_u8(d);
+
+		if (shift < 64)
+			v |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+		if (byte >= 0x80)
+			continue;
+		return has_sign && shift < 64 && (byte & 0x40) ? v | ~(uint64_t)0 << shift : v;
 	}
 	dwarf_fail(d);
 	return 0;
@@ -30,21 +31,12 @@ static uint64_t read_leb(struct dwarf *d, unsigned *shift, uint8_t *last)
 
 uint64_t dwarf_uleb_long(struct dwarf *d)
 {
-	unsigned shift;
-	uint8_t last;
-
-	return read_leb(d, &shift, &last);
+	return read_leb(d, false);
 }
 
 int64_t dwarf_sleb_long(struct dwarf *d)
 {
-	unsigned shift;
-	uint8_t last;
-	uint64_t v = read_leb(d, &shift, &last);
-
-	if (shift < 64 && (last & 0x40))
-		v |= ~(uint64_t)0 << shift;
-	return (int64_t)v;
+	return (int64_t)read_leb(d, true);
 }
 
 static uint64_t read_format(struct dwarf *d, uint8_t format)

@@ -13,190 +13,176 @@ enum {
 	OP_NOP = 0x96,
 };
 
-/* low: values[0..n), the top is values[n - 1].  bad is set once and stays. */
-struct machine {
-	const struct expr_inputs *in;
-	struct dwarf code;
-	unsigned     n;
-	bool         bad;
-	uint64_t     values[CFI_EXPR_STACK];
-};
-
-static void push(struct machine *m, uint64_t v)
+static void push(struct expr *e, uint64_t v)
 {
-	if (m->n < CFI_EXPR_STACK)
-		m->values[m->n++] = v;
+	if (e->n < CFI_EXPR_STACK)
+		e->values[e->n++] = v;
 	else
-		m->bad = true;
+		e->bad = true;
 }
 
-static uint64_t pop(struct machine *m)
+static uint64_t pop(struct expr *e)
 {
-	if (m->n > 0)
-		return m->values[--m->n];
-	m->bad = true;
+	if (e->n > 0)
+		return e->values[--e->n];
+	e->bad = true;
 	return 0;
 }
 
 /* The value at this depth, 0 the top. */
-static uint64_t peek(struct machine *m, unsigned depth)
+static uint64_t peek(struct expr *e, unsigned depth)
 {
-	if (depth < m->n)
-		return m->values[m->n - 1 - depth];
-	m->bad = true;
+	if (depth < e->n)
+		return e->values[e->n - 1 - depth];
+	e->bad = true;
 	return 0;
 }
 
-static void push_register(struct machine *m, uint64_t reg)
+static void push_register(struct expr *e, uint64_t reg)
 {
-	int64_t offset = dwarf_sleb(&m->code);
+	int64_t offset = dwarf_sleb(&e->code);
 
-	if (reg >= REGS_COUNT || !(m->in->regs->known >> reg & 1)) {
-		m->bad = true;
+	if (reg >= REGS_COUNT || !(e->regs->known >> reg & 1)) {
+		e->bad = true;
 		return;
 	}
-	push(m, m->in->regs->r[reg] + (uint64_t)offset);
+	push(e, e->regs->r[reg] + (uint64_t)offset);
 }
 
-static void push_loaded(struct machine *m)
+static void push_loaded(struct expr *e)
 {
 	uintptr_t v = 0;
 
-	if (!m->in->load(m->in->of, pop(m), &v))
-		m->bad = true;
-	push(m, v);
+	if (!e->load(e->of, pop(e), &v))
+		e->bad = true;
+	push(e, v);
 }
 
-static bool run_constant(struct machine *m, uint8_t op)
+static bool run_constant(struct expr *e, uint8_t op)
 {
-	struct dwarf *code = &m->code;
+	struct dwarf *code = &e->code;
 
 	if (op >= OP_LIT0 && op <= OP_LIT31) {
-		push(m, op - OP_LIT0);
+		push(e, op - OP_LIT0);
 		return true;
 	}
 	switch (op) {
-	case OP_CONST1U: push(m, dwarf_u8(code)); return true;
-	case OP_CONST1S: push(m, (uint64_t)(int64_t)dwarf_s8(code)); return true;
-	case OP_CONST2U: push(m, dwarf_u16(code)); return true;
-	case OP_CONST2S: push(m, (uint64_t)(int64_t)dwarf_s16(code)); return true;
-	case OP_CONST4U: push(m, dwarf_u32(code)); return true;
-	case OP_CONST4S: push(m, (uint64_t)(int64_t)dwarf_s32(code)); return true;
+	case OP_CONST1U: push(e, dwarf_u8(code)); return true;
+	case OP_CONST1S: push(e, (uint64_t)(int64_t)dwarf_s8(code)); return true;
+	case OP_CONST2U: push(e, dwarf_u16(code)); return true;
+	case OP_CONST2S: push(e, (uint64_t)(int64_t)dwarf_s16(code)); return true;
+	case OP_CONST4U: push(e, dwarf_u32(code)); return true;
+	case OP_CONST4S: push(e, (uint64_t)(int64_t)dwarf_s32(code)); return true;
 	case OP_CONST8U:
-	case OP_CONST8S: push(m, dwarf_u64(code)); return true;
-	case OP_CONSTU:  push(m, dwarf_uleb(code)); return true;
-	case OP_CONSTS:  push(m, (uint64_t)dwarf_sleb(code)); return true;
+	case OP_CONST8S: push(e, dwarf_u64(code)); return true;
+	case OP_CONSTU:  push(e, dwarf_uleb(code)); return true;
+	case OP_CONSTS:  push(e, (uint64_t)dwarf_sleb(code)); return true;
 	}
 	return false;
 }
 
-static bool run_stack(struct machine *m, uint8_t op)
+static bool run_stack(struct expr *e, uint8_t op)
 {
 	uint64_t a, b, c;
 
 	switch (op) {
 	case OP_NOP:  return true;
-	case OP_DUP:  push(m, peek(m, 0)); return true;
-	case OP_DROP: pop(m); return true;
-	case OP_OVER: push(m, peek(m, 1)); return true;
-	case OP_PICK: push(m, peek(m, dwarf_u8(&m->code))); return true;
+	case OP_DUP:  push(e, peek(e, 0)); return true;
+	case OP_DROP: pop(e); return true;
+	case OP_OVER: push(e, peek(e, 1)); return true;
+	case OP_PICK: push(e, peek(e, dwarf_u8(&e->code))); return true;
 	case OP_SWAP:
-		a = pop(m);
-		b = pop(m);
-		push(m, a);
-		push(m, b);
+		a = pop(e);
+		b = pop(e);
+		push(e, a);
+		push(e, b);
 		return true;
 	case OP_ROT:
-		a = pop(m);
-		b = pop(m);
-		c = pop(m);
-		push(m, a);
-		push(m, c);
-		push(m, b);
+		a = pop(e);
+		b = pop(e);
+		c = pop(e);
+		push(e, a);
+		push(e, c);
+		push(e, b);
 		return true;
 	}
 	return false;
 }
 
-static bool run_unary(struct machine *m, uint8_t op)
+static bool run_unary(struct expr *e, uint8_t op)
 {
 	switch (op) {
-	case OP_DEREF: push_loaded(m); return true;
-	case OP_NEG:   push(m, -pop(m)); return true;
-	case OP_NOT:   push(m, ~pop(m)); return true;
-	case OP_PLUS_UCONST: push(m, pop(m) + dwarf_uleb(&m->code)); return true;
+	case OP_DEREF: push_loaded(e); return true;
+	case OP_NEG:   push(e, -pop(e)); return true;
+	case OP_NOT:   push(e, ~pop(e)); return true;
+	case OP_PLUS_UCONST: push(e, pop(e) + dwarf_uleb(&e->code)); return true;
 	case OP_ABS:
-		if ((int64_t)peek(m, 0) < 0)
-			push(m, -pop(m));
+		if ((int64_t)peek(e, 0) < 0)
+			push(e, -pop(e));
 		return true;
 	}
 	return false;
 }
 
 /* Both operands are popped by the caller: a was below b. */
-static bool run_binary(struct machine *m, uint8_t op, uint64_t a, uint64_t b)
+static bool run_binary(struct expr *e, uint8_t op, uint64_t a, uint64_t b)
 {
 	int64_t sa = (int64_t)a, sb = (int64_t)b;
 
 	switch (op) {
-	case OP_AND:   push(m, a & b); return true;
-	case OP_OR:    push(m, a | b); return true;
-	case OP_XOR:   push(m, a ^ b); return true;
-	case OP_PLUS:  push(m, a + b); return true;
-	case OP_MINUS: push(m, a - b); return true;
-	case OP_MUL:   push(m, a * b); return true;
-	case OP_SHL:   push(m, b < 64 ? a << b : 0); return true;
-	case OP_SHR:   push(m, b < 64 ? a >> b : 0); return true;
-	case OP_SHRA:  push(m, (uint64_t)(sa >> (b < 64 ? b : 63))); return true;
-	case OP_EQ:    push(m, sa == sb); return true;
-	case OP_GE:    push(m, sa >= sb); return true;
-	case OP_GT:    push(m, sa > sb); return true;
-	case OP_LE:    push(m, sa <= sb); return true;
-	case OP_LT:    push(m, sa < sb); return true;
-	case OP_NE:    push(m, sa != sb); return true;
+	case OP_AND:   push(e, a & b); return true;
+	case OP_OR:    push(e, a | b); return true;
+	case OP_XOR:   push(e, a ^ b); return true;
+	case OP_PLUS:  push(e, a + b); return true;
+	case OP_MINUS: push(e, a - b); return true;
+	case OP_MUL:   push(e, a * b); return true;
+	case OP_SHL:   push(e, b < 64 ? a << b : 0); return true;
+	case OP_SHR:   push(e, b < 64 ? a >> b : 0); return true;
+	case OP_SHRA:  push(e, (uint64_t)(sa >> (b < 64 ? b : 63))); return true;
+	case OP_EQ:    push(e, sa == sb); return true;
+	case OP_GE:    push(e, sa >= sb); return true;
+	case OP_GT:    push(e, sa > sb); return true;
+	case OP_LE:    push(e, sa <= sb); return true;
+	case OP_LT:    push(e, sa < sb); return true;
+	case OP_NE:    push(e, sa != sb); return true;
 	}
 	return false;
 }
 
-static void run_one(struct machine *m)
+static void run_one(struct expr *e)
 {
-	uint8_t op = dwarf_u8(&m->code);
+	uint8_t op = dwarf_u8(&e->code);
 	uint64_t a, b;
 
 	if (op >= OP_BREG0 && op <= OP_BREG31) {
-		push_register(m, op - OP_BREG0);
+		push_register(e, op - OP_BREG0);
 		return;
 	}
 	if (op == OP_BREGX) {
-		push_register(m, dwarf_uleb(&m->code));
+		push_register(e, dwarf_uleb(&e->code));
 		return;
 	}
-	if (run_constant(m, op) || run_unary(m, op) || run_stack(m, op))
+	if (run_constant(e, op) || run_unary(e, op) || run_stack(e, op))
 		return;
-	b = pop(m);
-	a = pop(m);
-	if (!run_binary(m, op, a, b))
-		m->bad = true;
+	b = pop(e);
+	a = pop(e);
+	if (!run_binary(e, op, a, b))
+		e->bad = true;
 }
 
-bool expr_value(struct dwarf code, const struct expr_inputs *in, const uintptr_t *first,
-		uintptr_t *value)
+bool expr_value(struct expr *e, const uintptr_t *first, uintptr_t *value)
 {
-	struct machine m;
-
-	m.in = in;
-	m.code = code;
-	m.n = 0;
-	m.bad = false;
+	e->n = 0;
+	e->bad = false;
 	if (first != NULL)
-		push(&m, *first);
-	for (unsigned left = CFI_EXPR_OPS_MAX; m.code.at < m.code.end && !m.bad; left--) {
+		push(e, *first);
+	for (unsigned left = CFI_EXPR_OPS_MAX; e->code.at < e->code.end && !e->bad; left--) {
 		if (left == 0)
 			return false;
-		run_one(&m);
+		run_one(e);
 	}
-	if (m.n == 0)
-		m.bad = true;
-	*value = pop(&m);
-	return !m.bad && !m.code.bad;
+	if (e->n == 0)
+		e->bad = true;
+	*value = pop(e);
+	return !e->bad && !e->code.bad;
 }

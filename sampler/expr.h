@@ -10,19 +10,11 @@
 #include <stdint.h>
 
 #include "sampler/cfi.h"
-#include "sampler/dwarf.h"
 
-/* What an expression may look at. */
-struct expr_inputs {
-	const struct regs *regs;
-	cfi_load           load;
-	void              *of;
-};
-
-/* The value of the operations in code.  first, unless NULL, is on the stack when they start.
+/* The value of the operations in e->code, which are used up; e->regs, load and of are given, too.
+ * first, unless NULL, is on the stack when they start.
  * False: an operation that is not known, a register that is not known, a failed load, or the
  * stack (CFI_EXPR_STACK) too high or too low. */
-bool expr_value(struct dwarf code, const struct expr_inputs *in, const uintptr_t *first,
-		uintptr_t *value);
+bool expr_value(struct expr *e, const uintptr_t *first, uintptr_t *value);
 
 #endif

@@ -3,6 +3,7 @@
 #include "sampler/cpu_ctl.h"
 #include "sampler/reclaim.h"
 #include "sampler/cpu_scan.h"
+#include "sampler/tables.h"
 #include "sampler/thread_names.h"
 
 static struct generations *const table[GROUND_PROFILES] = { &cpu_table, &heap_table };
@@ -78,6 +79,7 @@ const struct ground ground_table = {
 	.reclaim = reclaim,
 	.refresh = refresh,
 	.wants_refresh = modules_are_wanted,
+	.compile = tables_compile,
 	.find_threads = cpu_scan,
 	.rest = cpu_scan_rest,
 	.modules = modules_count,

@@ -48,6 +48,9 @@ struct ground {
 	/* Look what is mapped now: before names are asked for, or when something new was met. */
 	void (*refresh)(void);
 	bool (*wants_refresh)(void);
+	/* Compiles unwind tables that samples asked for, for about a millisecond.  True: there is
+	 * more to do. */
+	bool (*compile)(void);
 	/* Look for threads that came without a door, and for those that left without one. */
 	void (*find_threads)(void);
 	/* Our thread is about to wait, or has done so. */

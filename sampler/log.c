@@ -44,7 +44,7 @@ static NOINLINE void read_birth(int fd, struct identity *id)
 	id->born_ns = x.stx_btime.tv_nsec;
 }
 
-static bool identify(int fd, struct identity *id)
+static NOINLINE bool read_number(int fd, struct identity *id)
 {
 	struct stat st;
 
@@ -52,8 +52,13 @@ static bool identify(int fd, struct identity *id)
 		return false;
 	id->dev = st.st_dev;
 	id->ino = st.st_ino;
-	read_birth(fd, id);
 	return true;
+}
+
+static bool identify(int fd, struct identity *id)
+{
+	read_birth(fd, id);
+	return read_number(fd, id);
 }
 
 void log_init(enum log_level max)
@@ -116,7 +121,7 @@ static void close_stderr(int fd)
 
 /* A full pipe would stop us, and a closed one would end the host by SIGPIPE: our thread blocks
  * that signal, the constructor cannot; so ask first. */
-static bool is_our_stderr(int fd)
+static NOINLINE bool is_our_stderr(int fd)
 {
 	struct identity now_is;
 	struct { int fd; short events, revents; } poll = { fd, 4 /* POLLOUT */, 0 };
@@ -129,24 +134,31 @@ static bool is_our_stderr(int fd)
 	       poll.revents == 4;
 }
 
-void log_line(enum log_level level, const char *part, ...)
+/* Beside the look at the file, not below it: a tick may have little stack (check-stack). */
+static NOINLINE bool write_line(int fd, const char *part, va_list parts)
 {
 	char line[LOG_LINE_MAX];
 	size_t n = append(line, 0, "pprofshim[", 10);
+
+	n = append_pid(line, n);
+	n = append(line, n, "]: ", 3);
+	for (; part != NULL; part = va_arg(parts, const char *))
+		n = append(line, n, part, strlen(part));
+	line[n++] = '\n';
+	return sys_call3(SYS_write, fd, line, n) == (long)n;
+}
+
+void log_line(enum log_level level, const char *part, ...)
+{
 	va_list parts;
 	int fd;
 
 	if (level > logger.max || atomic_fetch_add(&logger.lines, 1) >= LOG_LINES_MAX)
 		return;
-	n = append_pid(line, n);
-	n = append(line, n, "]: ", 3);
-	va_start(parts, part);
-	for (; part != NULL; part = va_arg(parts, const char *))
-		n = append(line, n, part, strlen(part));
-	va_end(parts);
-	line[n++] = '\n';
 	fd = open_stderr();
-	if (!is_our_stderr(fd) || sys_call3(SYS_write, fd, line, n) != (long)n)
+	va_start(parts, part);
+	if (!is_our_stderr(fd) || !write_line(fd, part, parts))
 		count_add(COUNT_LOG_LOST);
+	va_end(parts);
 	close_stderr(fd);
 }

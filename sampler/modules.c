@@ -10,7 +10,7 @@
 #include "sampler/maps.h"
 #include "sampler/objects.h"
 #include "sampler/os.h"
-#include "sampler/ranges.h"
+#include "sampler/tables.h"
 
 /* Code without a file: a JIT's. */
 struct nameless {
@@ -62,16 +62,12 @@ frame_t modules_frame(uintptr_t pc)
 	return (pc & 0xffffffffffffu) | (frame_t)modules_epoch() << 48;
 }
 
-bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
+bool modules_find_range(uintptr_t pc, struct range *out)
 {
-	struct range r;
-
-	if (!ranges_find(pc, &r)) {
-		atomic_store_explicit(&wanted, true, memory_order_relaxed);
-		return false;
-	}
-	*out = r.unwind;
-	return r.unwind.hdr != NULL;
+	if (ranges_find(pc, out))
+		return true;
+	atomic_store_explicit(&wanted, true, memory_order_relaxed);
+	return false;
 }
 
 bool modules_are_wanted(void)
@@ -118,19 +114,6 @@ static struct module *find_row(const struct maps_line *line)
 	return NULL;
 }
 
-/* Tables of what stays for ever are read in place. */
-static void describe(struct module *m, const struct object *object)
-{
-	m->build_id_len = object->build_id_len;
-	memcpy(m->build_id, object->build_id, sizeof(m->build_id));
-	if (m->permanent)
-		m->unwind = (struct cfi_object){ (const uint8_t *)object->hdr,
-						 (const uint8_t *)object->lo,
-						 (const uint8_t *)object->hi, 0 };
-	else if (!objects_copy_tables(object, &m->unwind))
-		m->unwind.hdr = NULL;
-}
-
 static struct module *add_row(const struct maps_line *line, const struct group *g, bool permanent)
 {
 	struct module *m = &modules.row[modules.rows];
@@ -153,8 +136,11 @@ static struct module *add_row(const struct maps_line *line, const struct group *
 		permanent && (modules.is_permanent == NULL || modules.is_permanent(g->image));
 	m->deleted = line->deleted;
 	memcpy(m->path, g->path, sizeof(m->path));
-	if (objects_read(m->image, &object))
-		describe(m, &object);
+	if (objects_read(m->image, &object)) {
+		m->build_id_len = object.build_id_len;
+		memcpy(m->build_id, object.build_id, sizeof(m->build_id));
+		m->tables = tables_of(&object, m->image, m->permanent, &m->place);
+	}
 	modules.changed = true;
 	atomic_store_explicit(&modules.rows, modules.rows + 1, memory_order_release);
 	return m;
@@ -289,18 +275,26 @@ static int scan_lines(int fd, bool permanent)
 	return (int)n;
 }
 
-/* now: the epoch when the scan began. */
-static void bury_absent(uint16_t now)
+/* now: the epoch when the scan began.  Returns the one that it leaves us in. */
+static uint16_t bury_absent(uint16_t now)
 {
+	bool went = false;
+
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 
 		/* It went with a dlclose, which began the present epoch, or inside libc. */
 		if (m->died == MODULE_ALIVE && !modules.present[i]) {
 			m->died = now > modules.scanned_epoch ? now - 1 : now;
-			modules.changed = true;
+			modules.changed = went = true;
 		}
 	}
+	/* Inside libc: what is in its place from now on is something else. */
+	if (went && now == modules.scanned_epoch && modules_epoch() == now) {
+		modules_epoch_next();
+		now++;
+	}
+	return now;
 }
 
 static void publish(void)
@@ -308,7 +302,8 @@ static void publish(void)
 	ranges_begin();
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		const struct module *m = &modules.row[i];
-		struct range range = { m->start, m->limit, m->unwind, m->permanent };
+		struct range range = { m->start, m->limit, m->image, m->tables, m->place,
+				       m->permanent };
 
 		if (m->died == MODULE_ALIVE)
 			ranges_insert(&range);
@@ -341,7 +336,7 @@ int modules_scan(bool permanent)
 	os_close(fd);
 	if (err < 0)
 		return err;
-	bury_absent(epoch_before);
+	epoch_before = bury_absent(epoch_before);
 	if (modules.nameless_found != modules.nameless_count)
 		modules.changed = true;
 	modules.nameless_count = modules.nameless_found;

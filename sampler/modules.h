@@ -6,7 +6,7 @@
  * frame below), and each module knows from which to which epoch it lived.
  *
  * Context   modules_scan, modules_close: one caller at a time (the constructor, then our thread).
- *           modules_frame, modules_find_unwind, modules_epoch_next: any, inside handlers,
+ *           modules_frame, modules_find_range, modules_epoch_next: any, inside handlers,
  *           lock-free. modules_at, modules_count: our thread.
  * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
  *           its addresses are served as of no known module. */
@@ -19,6 +19,7 @@
 
 #include "sampler/cfi.h"
 #include "sampler/limits.h"
+#include "sampler/ranges.h"
 
 /* A recorded address: pc in the low 48 bits, the epoch in the high 16 (0: permanent). */
 typedef uint64_t frame_t;
@@ -40,7 +41,8 @@ struct module {
 	bool      deleted;              /* its file was unlinked or replaced */
 	uint8_t   build_id_len;
 	uint8_t   build_id[BUILD_ID_MAX];
-	struct cfi_object unwind;       /* its tables, in place or our copy; hdr NULL: none */
+	struct tables    *tables;       /* tables.h; NULL: none */
+	struct cfi_object place;        /* where they can be read */
 	char      path[MODULE_PATH_MAX];        /* "[vdso]" has no file */
 };
 
@@ -65,10 +67,10 @@ uint64_t modules_version(void);
 /* pc as a frame of now.  Context: any, inside handlers. */
 frame_t modules_frame(uintptr_t pc);
 
-/* Unwind tables for pc: of a permanent object in place, of a later one from our copy, which exists
- * from the next scan on.  False: none.
+/* What is mapped at pc, with its unwind tables: of a later object they are our copy, which exists
+ * from the next scan on.  False: nothing that a scan has seen.
  * Context: any, inside handlers. */
-bool modules_find_unwind(uintptr_t pc, struct cfi_object *out);
+bool modules_find_range(uintptr_t pc, struct range *out);
 
 /* True if a scan would probably find something new: a sample met code that no scan has seen, or
  * there was a dlclose.  Context: any. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "sampler/buildid.h"
-#include "sampler/count.h"
 #include "sampler/os.h"
 
 #define HEADERS_MAX 32
@@ -111,57 +110,4 @@ bool objects_has_segment(uintptr_t image, uintptr_t start)
 		    ((find_bias(ph, n, image) + ph[i].p_vaddr) & ~(uintptr_t)4095) == start)
 			return true;
 	return false;
-}
-
-/* --- copies -------------------------------------------------------------------------------- */
-
-static struct {
-	struct copy {
-		uint8_t  build_id[BUILD_ID_MAX];
-		uint8_t *at;
-		size_t   bytes, hdr_at;
-	} copy[MODULES_LIVE_MAX];
-	unsigned count;
-	size_t   bytes;
-} copies;
-
-static void use_copy(const struct copy *c, const struct object *object, struct cfi_object *out)
-{
-	out->hdr = c->at + c->hdr_at;
-	out->lo = c->at;
-	out->hi = c->at + c->bytes;
-	out->moved = object->hdr - (uintptr_t)out->hdr;
-}
-
-bool objects_copy_tables(const struct object *object, struct cfi_object *out)
-{
-	size_t bytes = object->hi - object->lo;
-	struct copy *c = &copies.copy[copies.count];
-
-	if (object->hdr == 0)
-		return false;
-	for (unsigned i = 0; object->build_id_len > 0 && i < copies.count; i++)
-		if (memcmp(copies.copy[i].build_id, object->build_id, BUILD_ID_MAX) == 0 &&
-		    copies.copy[i].bytes == bytes) {
-			use_copy(&copies.copy[i], object, out);
-			return true;
-		}
-	if (copies.count == MODULES_LIVE_MAX || bytes > OBJECTS_COPIES_BYTES - copies.bytes) {
-		count_add(COUNT_MODULE_NO_TABLES);
-		return false;
-	}
-	c->at = os_map(bytes);
-	if (c->at == NULL)
-		return false;
-	if (!peek(c->at, object->lo, bytes)) {
-		os_unmap(c->at, bytes);
-		return false;
-	}
-	memcpy(c->build_id, object->build_id, BUILD_ID_MAX);
-	c->bytes = bytes;
-	c->hdr_at = object->hdr - object->lo;
-	copies.count++;
-	copies.bytes += bytes;
-	use_copy(c, object, out);
-	return true;
 }

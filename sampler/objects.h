@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sampler/cfi.h"
 #include "sampler/limits.h"
 
 struct object {
@@ -24,11 +23,5 @@ bool objects_read(uintptr_t image, struct object *out);
 
 /* True if a segment of the object at image begins in the page at start. */
 bool objects_has_segment(uintptr_t image, uintptr_t start);
-
-/* The tables of an object that may be unloaded: a copy, kept for ever and found again when the same
- * object (build id) is loaded a second time.  False: no memory left for it within
- * OBJECTS_COPIES_BYTES, or not readable. */
-#define OBJECTS_COPIES_BYTES (32u << 20)
-bool objects_copy_tables(const struct object *object, struct cfi_object *out);
 
 #endif

@@ -25,6 +25,11 @@ static size_t mapped_size(size_t bytes)
 	return bytes != 0 && bytes % HUGE_PAGE == 0 ? bytes + PAGE : bytes;
 }
 
+static size_t pages_of(size_t bytes)
+{
+	return (mapped_size(bytes) + PAGE - 1) / PAGE * PAGE;
+}
+
 static void *map(size_t bytes)
 {
 	size_t size = mapped_size(bytes);
@@ -69,7 +74,7 @@ void os_reserve_wiped(size_t bytes)
 
 void *os_map_wiped(size_t bytes)
 {
-	size_t size = (mapped_size(bytes) + PAGE - 1) / PAGE * PAGE;
+	size_t size = pages_of(bytes);
 	char *p = reserve.at;
 
 	if (size <= reserve.left) {
@@ -86,6 +91,12 @@ void *os_map_wiped(size_t bytes)
 void os_unmap(void *p, size_t bytes)
 {
 	sys_call2(SYS_munmap, p, mapped_size(bytes));
+}
+
+void os_trim(void *p, size_t bytes, size_t keep)
+{
+	if (pages_of(keep) < pages_of(bytes))
+		sys_call2(SYS_munmap, (char *)p + pages_of(keep), pages_of(bytes) - pages_of(keep));
 }
 
 void os_clear(void *p, size_t bytes)

@@ -29,6 +29,8 @@ void *os_map_wiped(size_t bytes);
  * a fork.  If the kernel refuses, each is mapped for itself.  Context: once, the constructor. */
 void os_reserve_wiped(size_t bytes);
 void os_unmap(void *p, size_t bytes);
+/* Of bytes at p, as mapped above, only the first keep are needed any more. */
+void os_trim(void *p, size_t bytes, size_t keep);
 /* All of it is zero again, and its pages the kernel's.  p as os_map gave it. */
 void os_clear(void *p, size_t bytes);
 /* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */

@@ -15,9 +15,13 @@
 
 #include "sampler/cfi.h"
 
+struct tables;
+
 struct range {
 	uintptr_t         start, limit;
-	struct cfi_object unwind;       /* hdr NULL: none */
+	uintptr_t         image;        /* of the object: lowest address.  0: code without one */
+	struct tables    *tables;       /* NULL: none */
+	struct cfi_object place;        /* where they can be read */
 	bool              permanent;    /* there at start: it means the same for ever */
 };
 

@@ -19,6 +19,8 @@ struct regs {
 
 /* Context: a signal handler's third argument.  All registers are known. */
 void regs_from_signal(struct regs *out, const ucontext_t *uc);
+/* The other way, into those fields of uc alone.  What is not known is 0 there. */
+void regs_to_signal(ucontext_t *uc, const struct regs *regs);
 
 /* The registers of the caller, right after this call returns: pc, sp and the ones that a called
  * function must preserve are known.  Never inlined: regs_<arch>.c, in assembler. */

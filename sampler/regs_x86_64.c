@@ -7,16 +7,23 @@
 
 #include "sampler/compiler.h"
 
+static const uint8_t order[REGS_COUNT] = {
+	REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+	REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+};
+
 void regs_from_signal(struct regs *out, const ucontext_t *uc)
 {
-	static const uint8_t order[REGS_COUNT] = {
-		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
-		REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
-	};
-
 	for (unsigned n = 0; n < REGS_COUNT; n++)
 		out->r[n] = (uintptr_t)uc->uc_mcontext.gregs[order[n]];
 	out->known = (1u << REGS_COUNT) - 1;
+}
+
+void regs_to_signal(ucontext_t *uc, const struct regs *regs)
+{
+	for (unsigned n = 0; n < REGS_COUNT; n++)
+		uc->uc_mcontext.gregs[order[n]] =
+			regs->known >> n & 1 ? (greg_t)regs->r[n] : 0;
 }
 
 /* In assembler, because only there is it certain that nothing has moved yet.  The known ones: rbx,

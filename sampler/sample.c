@@ -4,6 +4,7 @@
 #include "sampler/sample.h"
 
 #include "sampler/modules.h"
+#include "sampler/unwind_libunwind.h"
 
 static enum unwind_mode mode;
 
@@ -18,9 +19,14 @@ static uintptr_t *seen_pc(struct capture *c)
 	return c->pc + threads_depth();
 }
 
+static struct unwind_memo_frame *memo_frames(struct capture *c)
+{
+	return (struct unwind_memo_frame *)(void *)(c->pc + 2 * threads_depth());
+}
+
 static uint32_t *seen_node(struct capture *c)
 {
-	return (uint32_t *)(void *)(c->pc + 2 * threads_depth());
+	return (uint32_t *)(void *)(memo_frames(c) + threads_depth());
 }
 
 /* One walk on its way into a table. */
@@ -82,7 +88,7 @@ static bool intern(struct capture *c, const struct walk *w, uint32_t *id)
 }
 
 /* Twice at most: the generation that was full is not the present one any more. */
-static uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
+static NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
 			 const struct sample_losses *losses)
 {
 	bool again = true;
@@ -106,16 +112,28 @@ static uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key
 	}
 }
 
+static NOINLINE enum unwind_end walk_stack(struct capture *c,
+					   const struct unwind_stack_bounds *bounds,
+					   unsigned *depth)
+{
+	unsigned max = threads_depth();
+
+	if (mode == UNWIND_LIBUNWIND)
+		return unwind_libunwind(&c->regs, bounds, threads_reserved(c), c->pc, max, depth);
+	c->memo.frame = memo_frames(c);
+	c->memo.max = max;
+	unwind_memo_know(&c->memo, modules_version());
+	return unwind_stack(&c->regs, bounds, mode, &c->work, &c->memo, c->pc, max, depth);
+}
+
 uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
 		    struct generations *table, struct site_key *key,
 		    const struct sample_losses *losses)
 {
 	struct walk w = { .table = table };
-	unsigned max = threads_depth();
-	enum unwind_end end = unwind_stack(&c->regs, bounds, mode, &c->work, c->pc, max, &w.depth);
 
-	if (end == UNWIND_TRUNCATED)
+	w.truncated = walk_stack(c, bounds, &w.depth) == UNWIND_TRUNCATED;
+	if (w.truncated)
 		count_add(COUNT_STACK_TRUNCATED);
-	w.truncated = end == UNWIND_TRUNCATED;
 	return find_row(c, &w, key, losses);
 }

@@ -29,6 +29,7 @@ struct self {
 	struct thread_slot *slot;       /* NULL: not sampled */
 	int32_t  tid;
 	int32_t  child_timer;           /* SELF_CHILD: its CPU timer's id + 1 */
+	const void *libunwind;          /* its walk that goes on (unwind_libunwind.h), NULL none */
 	uint16_t name;                  /* thread name id at the last tick or at the start */
 	uint16_t labels;                /* label set id */
 	uint8_t  phase;                 /* enum self_phase */

@@ -15,7 +15,7 @@ _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 
 static struct {
 	unsigned         depth;
-	size_t           capture_bytes, slot_bytes;
+	size_t           reserved, capture_bytes, slot_bytes;
 	_Atomic bool     sealed;
 	_Atomic int      pid;           /* whose slots these are; 0 before threads_init */
 	_Atomic uint32_t forks;         /* from the first process to this one */
@@ -31,11 +31,18 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
+void threads_reserve(size_t bytes)
+{
+	threads.reserved = round_up(bytes, 64);
+}
+
 void threads_init(unsigned depth)
 {
 	threads.depth = depth;
 	threads.capture_bytes = round_up(
-		sizeof(struct capture) + depth * (2 * sizeof(uintptr_t) + sizeof(uint32_t)), 64);
+		sizeof(struct capture) + depth * (2 * sizeof(uintptr_t) +
+						  sizeof(struct unwind_memo_frame) +
+						  sizeof(uint32_t)), 64) + threads.reserved;
 	threads.slot_bytes = round_up(sizeof(struct thread_slot), 64) +
 			     CAPTURE_KINDS * threads.capture_bytes;
 	threads.pid = os_getpid();
@@ -202,6 +209,11 @@ struct capture *threads_capture(enum capture_kind kind)
 		return NULL;
 	after = (char *)self.slot + round_up(sizeof(struct thread_slot), 64);
 	return (struct capture *)(void *)(after + kind * threads.capture_bytes);
+}
+
+void *threads_reserved(struct capture *c)
+{
+	return (char *)c + threads.capture_bytes - threads.reserved;
 }
 
 bool threads_elsewhere(void)

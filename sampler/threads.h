@@ -22,16 +22,18 @@
 #include "sampler/self.h"
 #include "sampler/unwind.h"
 
-/* Scratch of one kind of sample, so that a handler's own stack stays small; and what sample.c keeps
- * of the last one. */
+/* Scratch of one kind of sample, so that a handler's own stack stays small; and what is kept of the
+ * last one. */
 struct capture {
 	struct regs     regs;
-	struct cfi_work work;
+	struct unwind_work work;
+	struct unwind_memo memo;
 	uint64_t        seen_version;   /* of the modules, when ... */
 	uint64_t        seen_generation;        /* of the nodes */
 	uint32_t        seen;           /* frames of the last stack, */
 	bool            seen_truncated; /* which was cut */
-	uintptr_t       pc[];           /* threads_depth() of them; then its addresses and nodes */
+	uintptr_t       pc[];           /* threads_depth() of them; then its addresses, the memo's
+					 * frames and its nodes */
 };
 
 enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_KINDS };
@@ -60,6 +62,10 @@ struct thread_slot {
 	void            *start_arg;
 	struct thread_visit visit[CAPTURE_KINDS];
 };
+
+/* So many bytes more in each capture, at threads_reserved.  Once, before threads_init. */
+void threads_reserve(size_t bytes);
+void *threads_reserved(struct capture *c);
 
 /* depth: frames of a stack.  Once, before the rest. */
 void threads_init(unsigned depth);

@@ -13,12 +13,16 @@
 #include <stdint.h>
 
 #include "sampler/cfi.h"
+#include "sampler/ranges.h"
 #include "sampler/regs.h"
+#include "sampler/unwind_memo.h"
+#include "sampler/unwind_memory.h"
 
 /* How unwind_stack takes a step where it has the choice. */
 enum unwind_mode {
 	UNWIND_AUTO,            /* CFI, then frame pointers */
 	UNWIND_FP,              /* frame pointers only */
+	UNWIND_LIBUNWIND,       /* not by unwind_stack: unwind_libunwind.h */
 };
 
 enum unwind_end {
@@ -26,20 +30,40 @@ enum unwind_end {
 	UNWIND_TRUNCATED,       /* max frames, or nothing said how to go on */
 };
 
-/* The thread's own stack: with sp in [lo, hi), loads in [sp, hi) need no probe.  Anywhere else, so
- * always where lo or hi is 0, every page is probed and the walk is short (UNKNOWN_WALK_BYTES_MAX).
- * lo is what tells a fiber's stack from the thread's: on the main thread every fiber lies below
- * hi.  It may be generous, as long as nothing else is mapped above it (main thread: hi - 128 MiB,
- * the gap that the kernel leaves). */
-struct unwind_stack_bounds {
-	uintptr_t lo, hi;
-	uintptr_t alt_lo, alt_hi;       /* the alternate signal stack, 0 if none */
+/* Scratch for one walk, two thousand bytes: too much for a signal stack. */
+struct unwind_work {
+	struct cfi_work cfi;
+	struct regs     begin;          /* where the walk began */
+	struct range    range;
+	struct unwind_walk {
+		struct regs         *regs;
+		struct unwind_work  *work;
+		struct unwind_memo  *memo;      /* NULL: without, or no more */
+		struct unwind_memory memory;
+		uintptr_t           *pc;        /* the stack so far: */
+		unsigned             n, max;
+		struct unwind_memo_frame frame;
+		uintptr_t            way;       /* to the present frame (unwind_memo.h) */
+		enum unwind_mode     mode;
+		bool                 first;
+		bool                 kept;      /* the present frame is in the memo */
+		bool                 exact;     /* pc was interrupted; else it is a return
+						 * address */
+		bool                 described; /* this frame has a row: rbp need not be a frame
+						 * pointer */
+		bool                 precise;   /* take no rules */
+		bool                 took_rules;
+		bool                 misses_register;   /* a row could not be applied behind
+							 * rules */
+	} walk;
 };
 
 /* Walk from *regs (which is used up).  Writes at most max addresses to pc[] and their number to
- * *depth.  work is scratch of the calling thread, so that a handler's own stack stays small. */
+ * *depth.  work is scratch of the calling thread, so that a handler's own stack stays small; memo
+ * is what it remembers of its last stack (NULL: nothing). */
 enum unwind_end unwind_stack(struct regs *regs, const struct unwind_stack_bounds *bounds,
-			     enum unwind_mode mode, struct cfi_work *work,
-			     uintptr_t *pc, unsigned max, unsigned *depth);
+			     enum unwind_mode mode, struct unwind_work *work,
+			     struct unwind_memo *memo, uintptr_t *pc, unsigned max,
+			     unsigned *depth);
 
 #endif

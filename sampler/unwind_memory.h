@@ -10,7 +10,16 @@
 #include <stdint.h>
 
 #include "sampler/compiler.h"
-#include "sampler/unwind.h"
+
+/* The thread's own stack: with sp in [lo, hi), loads in [sp, hi) need no probe.  Anywhere else, so
+ * always where lo or hi is 0, every page is probed and the walk is short (UNKNOWN_WALK_BYTES_MAX).
+ * lo is what tells a fiber's stack from the thread's: on the main thread every fiber lies below
+ * hi.  It may be generous, as long as nothing else is mapped above it (main thread: hi - 128 MiB,
+ * the gap that the kernel leaves). */
+struct unwind_stack_bounds {
+	uintptr_t lo, hi;
+	uintptr_t alt_lo, alt_hi;       /* the alternate signal stack, 0 if none */
+};
 
 /* floor <= mapped, and floor <= limit.  A load is inside [floor, limit) or refused; from mapped on
  * it needs no probe.  On a stack that we do not know, mapped is limit. */

@@ -1,6 +1,7 @@
 """Every rule of scripts/check-* has been seen to fail: a small tree that keeps all rules passes, and
 with one rule broken it does not."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -259,6 +260,79 @@ def test_symbols_that_saw_nothing_fail(built, gone, saying):
 def test_symbols_without_a_library_fail(built):
     os.unlink(os.path.join(built.path, 'build/libpprofshim.so'))
     fails(built.symbols(), 'no build/libpprofshim.so')
+
+
+# --- check-stack ---
+
+STACK_TICK = '''int real(int n), unreal(int n);
+void note(char *p);
+int (*pointer)(int n);
+__attribute__((noinline)) static int leaf(int n) { char a[200]; note(a); return a[n]; }
+__attribute__((noinline)) static int middle(int n) { char a[100]; note(a); return leaf(n) + a[n]; }
+int tick(int n);
+int tick(int n) { return middle(n) + pointer(n) + 1; }
+int other(int n);
+int other(int n) { char a[48]; note(a); return real(n) + a[n]; }
+'''
+STACK_CALLS = '''entry tick     # where it begins
+call sampler/tick.c pointer other
+leaf note 16
+leaf real 24
+'''
+
+
+@pytest.fixture
+def stack(tree):
+    def check(tick=STACK_TICK, calls=STACK_CALLS, limit=512, flags=('-fcallgraph-info=su',)):
+        tree.write('sampler/tick.c', tick)
+        tree.write('sampler/altstack.h', '#define ALTSTACK_TICK_BYTES %s\n' % limit)
+        tree.write('scripts/stack.calls', calls)
+        tree.compile('sampler/tick.c', ('-fstack-usage', '-mno-red-zone') + flags)
+        return tree.shell('scripts/check-stack', 'build')
+    return check
+
+
+def chain_of(result):
+    """Bytes of the worst chain, and its functions."""
+    m = re.search(r'check-stack: tick (\d+) bytes: (.*)', result.stdout)
+    return int(m.group(1)), [x.split() for x in m.group(2).split(', ')]
+
+
+def test_stack_passes(stack):
+    p = stack()
+    assert p.returncode == 0, p.stdout + p.stderr
+    total, chain = chain_of(p)
+    assert [x[0] for x in chain] == ['tick', 'middle', 'leaf', 'note']
+    assert total == sum(int(x[1]) for x in chain) and 16 + 100 + 200 < total < 512
+    assert '1 entries, 4 functions, limit 512, 0 wrong' in p.stdout
+
+
+@pytest.mark.parametrize('old, new, saying', [
+    ('a[200]', 'a[500]', '512 is the limit'), ('a[48]', 'a[500]', '512 is the limit'),
+    ('pointer(n) + 1', 'pointer(n) + (*(&pointer + 1))(n)', 'through a pointer at sampler/tick.c:7:'),
+    ('pointer(n)', 'real(n)', 'nothing is like "call sampler/tick.c pointer"'),
+    ('return leaf(n)', 'return tick(n - 1) + leaf(n)', 'recursion: '),
+    ('char a[100]', 'char a[n]', 'dynamic'), ('real(n)', 'unreal(n)', 'unreal() is not ours'),
+    ('int tick', 'int tock', 'speaks of tick, and there is none')])
+def test_stack_catches_code(stack, old, new, saying):
+    assert old in STACK_TICK
+    fails(stack(tick=STACK_TICK.replace(old, new)), saying)
+
+
+@pytest.mark.parametrize('old, new, saying', [
+    ('leaf real 24', 'leaf real 440', '512 is the limit'), ('leaf real 24\n', '', 'real() is not ours'),
+    ('leaf real 24', 'leaf real 24\nleaf gone 8', 'nothing is like "leaf gone"'),
+    ('call sampler/tick.c pointer other\n', '', 'no "call sampler/tick.c pointer"'),
+    ('pointer other', 'pointer otter', 'speaks of otter, and there is none'),
+    ('entry tick', '#', 'no entry'), ('entry', 'enter', 'what is enter?')])
+def test_stack_catches_a_list(stack, old, new, saying):
+    assert old in STACK_CALLS
+    fails(stack(calls=STACK_CALLS.replace(old, new)), saying)
+
+
+def test_stack_that_saw_nothing_fails(stack):
+    fails(stack(flags=()), 'no call graph')
+    fails(stack(limit='(1 << 9)'), 'no ALTSTACK_TICK_BYTES')
 
 
 # --- check-headers ---

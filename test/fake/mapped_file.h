@@ -38,7 +38,8 @@ static inline void unmap_file(char *at, size_t bytes)
 		abort();
 }
 
-/* Reads a whole library of the system, from where its loader finds it.  Returns its length. */
+/* Reads a whole library of the system, from where its loader finds it, or a file whose name begins
+ * with a slash.  Returns its length. */
 static inline size_t read_library(const char *name, char **out)
 {
 	static const char *const dirs[] = { "/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64",
@@ -49,7 +50,7 @@ static inline size_t read_library(const char *name, char **out)
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		int fd;
 
-		snprintf(path, sizeof(path), "%s/%s", dirs[i], name);
+		snprintf(path, sizeof(path), "%s/%s", name[0] == '/' ? "" : dirs[i], name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;

@@ -8,9 +8,10 @@
 #include <stdint.h>
 
 #include "fuzz/wall.h"
-#include "sampler/cfi.h"
+#include "sampler/cfi_find.h"
 #include "sampler/modules.h"
 #include "sampler/os.h"
+#include "sampler/tables.h"
 #include "sampler/unwind.h"
 
 enum { STACK_BYTES = 256, DEPTH = 32, ENTRIES = 16 };
@@ -22,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct cfi_object object;
 static struct cfi_work work;
+static struct unwind_work walk_work;
 static const char *stack;
 static bool found_nothing;
 
@@ -33,11 +35,13 @@ static void demand(int ok)
 
 /* --- what the walk calls -------------------------------------------------------------------- */
 
-bool modules_find_unwind(uintptr_t pc, struct cfi_object *out)
+bool modules_find_range(uintptr_t pc, struct range *out)
 {
-	*out = object;
+	*out = (struct range){ .place = object };
 	return !found_nothing && pc != 0;
 }
+
+void tables_ask(struct tables *t) { (void)t; }
 
 bool modules_is_code(uintptr_t pc) { return (pc & 1) == 0; }
 
@@ -86,7 +90,7 @@ static void look_up(uintptr_t pc)
 		regs.r[n] = 0x7fff00000000 + n * 8;
 	regs.r[REGS_PC] = pc;
 	before = regs;
-	if (!cfi_step(&object, &work.row, &regs, load, &loads))
+	if (!cfi_step(&object, &work, &regs, load, &loads))
 		demand(memcmp(&before, &regs, sizeof(regs)) == 0);
 	else
 		demand(regs.known >> REGS_SP & 1);
@@ -147,7 +151,7 @@ static void walk(const uint8_t *bytes, bool known, enum unwind_mode mode)
 		bounds.lo = (uintptr_t)stack;
 		bounds.hi = bounds.lo + STACK_BYTES;
 	}
-	unwind_stack(&regs, &bounds, mode, &work, pc, DEPTH, &depth);
+	unwind_stack(&regs, &bounds, mode, &walk_work, NULL, pc, DEPTH, &depth);
 	demand(depth <= DEPTH);
 }
 

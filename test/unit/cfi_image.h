@@ -12,7 +12,7 @@
 
 #define IMAGE_BASE     0x10000000u
 #define IMAGE_CODE     0x10100000u      /* where the functions are */
-#define IMAGE_FDES_MAX 4
+#define IMAGE_FDES_MAX 8
 #define IMAGE_MAX      4096
 #define IMAGE_HEADER   (12 + 8 * IMAGE_FDES_MAX)
 

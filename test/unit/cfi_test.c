@@ -1,5 +1,5 @@
 /* What each call frame operation does to a row, and that senseless programs are refused. */
-#include "sampler/cfi.h"
+#include "sampler/cfi_find.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

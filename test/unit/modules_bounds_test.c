@@ -174,7 +174,7 @@ static void a_library_that_is_mapped_twice_is_two_modules(void **state)
 {
 	char *first = free_addresses(), *second;
 	const struct module *m;
-	struct cfi_object object;
+	struct range r;
 	size_t bytes;
 
 	(void)state;
@@ -188,8 +188,9 @@ static void a_library_that_is_mapped_twice_is_two_modules(void **state)
 	assert_non_null(m);
 	assert_int_equal(module_of(code_of(library, first))->image, (uintptr_t)first);
 	assert_int_equal(m->image, (uintptr_t)second);
-	assert_true(modules_find_unwind((uintptr_t)code_of(library, second), &object));
-	assert_in_range((uintptr_t)object.hdr + object.moved, second, second + bytes);
+	assert_true(modules_find_range((uintptr_t)code_of(library, second), &r));
+	assert_in_range((uintptr_t)r.place.hdr + r.place.moved, second, second + bytes);
+	assert_int_equal(r.image, (uintptr_t)second);
 }
 
 /* A program that reads its own library's file by mmap (Rust's backtraces do): the copy is no
@@ -236,7 +237,7 @@ static void tables_without_a_build_id_are_copied_once(void **state)
 {
 	char plain[] = "/tmp/modules_bounds_test.XXXXXX";
 	char *at = free_addresses(), *other = at + (16 << 20);
-	struct cfi_object before, after;
+	struct range before, after;
 
 	(void)state;
 	if (library_bytes == 0)
@@ -247,12 +248,13 @@ static void tables_without_a_build_id_are_copied_once(void **state)
 	unlink(plain);
 	assert_int_equal(modules_scan(false), 0);
 	assert_int_equal(module_of(code_of(library, at))->build_id_len, 0);
-	assert_true(modules_find_unwind((uintptr_t)code_of(library, at), &before));
+	assert_true(modules_find_range((uintptr_t)code_of(library, at), &before));
 	/* Anything new makes the table of ranges again. */
 	map_object(path, library, other);
 	assert_int_equal(modules_scan(false), 0);
-	assert_true(modules_find_unwind((uintptr_t)code_of(library, at), &after));
-	assert_ptr_equal(before.hdr, after.hdr);
+	assert_true(modules_find_range((uintptr_t)code_of(library, at), &after));
+	assert_ptr_equal(before.place.hdr, after.place.hdr);
+	assert_ptr_equal(before.tables, after.tables);
 }
 
 /* --- full ------------------------------------------------------------------------------------ */

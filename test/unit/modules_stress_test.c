@@ -48,13 +48,14 @@ static bool is_permanent(uintptr_t pc)
 static void ask_for_permanent_code(void)
 {
 	for (size_t i = 0; i < COUNT_OF(permanent); i++) {
-		struct cfi_object object;
+		struct range r;
 		uintptr_t pc = permanent[i];
 
 		CROWD_DEMAND(is_permanent(pc));
 		CROWD_DEMAND(modules_is_code(pc) || modules_is_code(pc));
-		CROWD_DEMAND(modules_find_unwind(pc, &object) || modules_find_unwind(pc, &object));
-		CROWD_DEMAND(object.moved == 0 && memcmp(object.hdr, "\1\x1b\3\x3b", 4) == 0);
+		CROWD_DEMAND(modules_find_range(pc, &r) || modules_find_range(pc, &r));
+		CROWD_DEMAND(r.place.moved == 0 && memcmp(r.place.hdr, "\1\x1b\3\x3b", 4) == 0);
+		CROWD_DEMAND(r.permanent && r.tables != NULL);
 	}
 }
 
@@ -63,18 +64,19 @@ static void ask_for_permanent_code(void)
 static void ask_for_code_that_comes_and_goes(void)
 {
 	for (unsigned i = 0; i < PLACES; i++) {
-		struct cfi_object object;
+		struct range r;
 		uintptr_t pc = (uintptr_t)code_of(library, place(i)) + 64;
 
 		CROWD_DEMAND(frame_epoch(modules_frame(pc)) != 0);
 		CROWD_DEMAND(frame_pc(modules_frame(pc)) == pc);
-		if (!modules_find_unwind(pc, &object))
+		if (!modules_find_range(pc, &r))
 			continue;
 		atomic_fetch_add(&found_mapped, 1);
-		CROWD_DEMAND(object.lo <= object.hdr && object.hdr < object.hi);
-		CROWD_DEMAND(memcmp(object.hdr, "\1\x1b\3\x3b", 4) == 0);
-		CROWD_DEMAND((uintptr_t)object.hdr + object.moved >= (uintptr_t)place(i));
-		CROWD_DEMAND((uintptr_t)object.hdr + object.moved <
+		CROWD_DEMAND(r.image == (uintptr_t)place(i) && r.tables != NULL && !r.permanent);
+		CROWD_DEMAND(r.place.lo <= r.place.hdr && r.place.hdr < r.place.hi);
+		CROWD_DEMAND(memcmp(r.place.hdr, "\1\x1b\3\x3b", 4) == 0);
+		CROWD_DEMAND((uintptr_t)r.place.hdr + r.place.moved >= (uintptr_t)place(i));
+		CROWD_DEMAND((uintptr_t)r.place.hdr + r.place.moved <
 			     (uintptr_t)place(i) + (1 << 24));
 	}
 }

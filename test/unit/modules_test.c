@@ -207,15 +207,18 @@ static void the_main_threads_stack_ends_where_the_kernel_says(void **state)
 static void permanent_tables_are_used_in_place(void **state)
 {
 	const struct module *m = by_path("/libc.so");
-	struct cfi_object object;
+	struct range r;
 
 	(void)state;
-	assert_true(modules_find_unwind(m->start, &object));
-	assert_int_equal(object.moved, 0);
-	assert_true((uintptr_t)object.hdr > m->image);
-	assert_true(object.lo <= object.hdr && object.hdr < object.hi);
+	assert_true(modules_find_range(m->start, &r));
+	assert_true(r.permanent);
+	assert_int_equal(r.image, m->image);
+	assert_non_null(r.tables);
+	assert_int_equal(r.place.moved, 0);
+	assert_true((uintptr_t)r.place.hdr > m->image);
+	assert_true(r.place.lo <= r.place.hdr && r.place.hdr < r.place.hi);
 	/* Version 1, and the encodings of every linker. */
-	assert_memory_equal(object.hdr, "\1\x1b\3\x3b", 4);
+	assert_memory_equal(r.place.hdr, "\1\x1b\3\x3b", 4);
 }
 
 /* --- what comes and goes --------------------------------------------------------------------- */
@@ -224,7 +227,7 @@ static void a_library_is_known_from_the_next_scan_on(void **state)
 {
 	void *library = dlopen(SOME_LIBRARY, RTLD_NOW);
 	uintptr_t pc = library != NULL ? address(dlsym(library, "BZ2_bzCompress")) : 0;
-	struct cfi_object object;
+	struct range r;
 	const struct module *m;
 	frame_t early;
 
@@ -236,7 +239,7 @@ static void a_library_is_known_from_the_next_scan_on(void **state)
 	assert_int_equal(frame_pc(early), pc);
 	assert_null(modules_find(early));
 	assert_false(modules_are_wanted());
-	assert_false(modules_find_unwind(pc, &object));
+	assert_false(modules_find_range(pc, &r));
 	assert_true(modules_are_wanted());
 	assert_int_equal(modules_scan(false), 0);
 	assert_false(modules_are_wanted());
@@ -288,26 +291,27 @@ static void tables_of_a_library_that_can_go_are_a_copy(void **state)
 	void *library = dlopen(SOME_LIBRARY, RTLD_NOW);
 	uintptr_t pc = library != NULL ? address(dlsym(library, "BZ2_bzCompress")) : 0;
 	static uint8_t original[1 << 16];
-	struct cfi_object object;
+	struct range r;
 	size_t bytes;
 
 	(void)state;
 	if (library == NULL)
 		skip();
 	assert_int_equal(modules_scan(false), 0);
-	assert_true(modules_find_unwind(pc, &object));
-	bytes = (size_t)(object.hi - object.lo);
+	assert_true(modules_find_range(pc, &r));
+	assert_false(r.permanent);
+	bytes = (size_t)(r.place.hi - r.place.lo);
 	assert_in_range(bytes, 100, sizeof(original));
-	memcpy(original, (const void *)((uintptr_t)object.lo + object.moved), bytes);
-	assert_int_not_equal(object.moved, 0);
+	memcpy(original, (const void *)((uintptr_t)r.place.lo + r.place.moved), bytes);
+	assert_int_not_equal(r.place.moved, 0);
 	/* Gone, but nobody has looked yet: what is given out can still be read, and says the
 	 * same. */
 	modules_epoch_next();
 	dlclose(library);
-	assert_true(modules_find_unwind(pc, &object));
-	assert_memory_equal(object.lo, original, bytes);
+	assert_true(modules_find_range(pc, &r));
+	assert_memory_equal(r.place.lo, original, bytes);
 	assert_int_equal(modules_scan(false), 0);
-	assert_false(modules_find_unwind(pc, &object));
+	assert_false(modules_find_range(pc, &r));
 }
 
 static void a_dlclose_is_a_reason_to_look(void **state)
@@ -474,7 +478,7 @@ static void a_file_that_was_unlinked_is_said_to_be(void **state)
 static void code_without_a_file_is_code_of_no_module(void **state)
 {
 	char *at = free_addresses();
-	struct cfi_object object;
+	struct range r;
 
 	(void)state;
 	assert_int_equal(mprotect(at, 8192, PROT_READ | PROT_EXEC), 0);
@@ -483,7 +487,8 @@ static void code_without_a_file_is_code_of_no_module(void **state)
 	assert_true(modules_is_code((uintptr_t)at));
 	assert_true(modules_is_code((uintptr_t)at + 8191));
 	assert_null(module_of((uintptr_t)at));
-	assert_false(modules_find_unwind((uintptr_t)at, &object));
+	assert_true(modules_find_range((uintptr_t)at, &r));
+	assert_true(r.place.hdr == NULL && r.tables == NULL && r.image == 0 && !r.permanent);
 	assert_false(modules_are_wanted());
 	assert_int_equal(mprotect(at, 8192, PROT_NONE), 0);
 	assert_int_equal(modules_scan(false), 0);

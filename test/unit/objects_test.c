@@ -5,16 +5,12 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
 #include <link.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 
 #include "fake/mapped_file.h"
-#include "fake/sys_refused.h"
 #include "fuzz/wall.h"
 #include "sampler/compiler.h"
-#include "sampler/count.h"
 #include "sampler/objects.h"
 
 #define PAGE 4096u
@@ -230,139 +226,6 @@ static void of_very_many_headers_the_first_are_read(void **state)
 	assert_int_equal(o.hdr, 0);
 }
 
-/* --- copies ---------------------------------------------------------------------------------- */
-
-static struct object made_object(char *at, size_t bytes, uint8_t id)
-{
-	struct object o = { .hdr = (uintptr_t)at + 40, .lo = (uintptr_t)at,
-			    .hi = (uintptr_t)at + bytes };
-
-	if (id != 0) {
-		o.build_id_len = 20;
-		memset(o.build_id, id, 20);
-	}
-	return o;
-}
-
-static void a_copy_has_the_same_bytes_elsewhere(void **state)
-{
-	char bytes[3000];
-	struct object o = made_object(bytes, sizeof(bytes), 1);
-	struct cfi_object copy;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (char)(i * 7);
-	assert_true(objects_copy_tables(&o, &copy));
-	assert_int_equal(copy.hi - copy.lo, sizeof(bytes));
-	assert_memory_equal(copy.lo, bytes, sizeof(bytes));
-	assert_true(copy.lo + sizeof(bytes) <= (uint8_t *)bytes ||
-		    copy.lo >= (uint8_t *)bytes + sizeof(bytes));
-	assert_int_equal(copy.hdr - copy.lo, 40);
-	assert_int_equal((uintptr_t)copy.hdr + copy.moved, o.hdr);
-	/* The original may change or go: the copy does not. */
-	memset(bytes, 0, sizeof(bytes));
-	assert_int_equal(copy.lo[1], 7);
-}
-
-static void an_object_without_tables_has_no_copy(void **state)
-{
-	struct object o = { .build_id_len = 20 };
-	struct cfi_object copy;
-
-	(void)state;
-	assert_false(objects_copy_tables(&o, &copy));
-}
-
-static void the_same_object_elsewhere_has_the_same_copy(void **state)
-{
-	char bytes[2][500] = { "first" };
-	struct object here = made_object(bytes[0], 500, 2), there = made_object(bytes[1], 500, 2);
-	struct object other = made_object(bytes[1], 500, 3), longer = made_object(bytes[0], 600, 2);
-	struct cfi_object first, second;
-
-	(void)state;
-	assert_true(objects_copy_tables(&here, &first));
-	assert_true(objects_copy_tables(&there, &second));
-	assert_ptr_equal(first.hdr, second.hdr);
-	assert_int_equal((uintptr_t)second.hdr + second.moved, there.hdr);
-	assert_true(objects_copy_tables(&other, &second));
-	assert_ptr_not_equal(first.hdr, second.hdr);
-	/* A build id that lies about its tables. */
-	assert_true(objects_copy_tables(&longer, &second));
-	assert_ptr_not_equal(first.hdr, second.hdr);
-}
-
-/* Nothing says that they are the same. */
-static void objects_without_a_build_id_have_copies_of_their_own(void **state)
-{
-	char bytes[2][500] = { "first", "second" };
-	struct object one = made_object(bytes[0], 500, 0), two = made_object(bytes[1], 500, 0);
-	struct cfi_object first, second;
-
-	(void)state;
-	assert_true(objects_copy_tables(&one, &first));
-	assert_true(objects_copy_tables(&two, &second));
-	assert_memory_equal(first.lo, "first", 6);
-	assert_memory_equal(second.lo, "second", 7);
-}
-
-static void what_cannot_be_read_has_no_copy(void **state)
-{
-	char *at = free_addresses();
-	struct object o = made_object(at, 500, 4);
-	struct cfi_object copy;
-
-	(void)state;
-	assert_false(objects_copy_tables(&o, &copy));
-	/* Only its second page is missing. */
-	assert_int_equal(mprotect(at, PAGE, PROT_READ | PROT_WRITE), 0);
-	o.hi = (uintptr_t)at + PAGE + 1;
-	assert_false(objects_copy_tables(&o, &copy));
-	o.hi--;
-	assert_true(objects_copy_tables(&o, &copy));
-}
-
-static void without_memory_there_is_no_copy(void **state)
-{
-	char bytes[100] = "";
-	struct object o = made_object(bytes, sizeof(bytes), 5);
-	struct cfi_object copy;
-	uint64_t before = count_get(COUNT_MAP_REFUSED);
-
-	(void)state;
-	sys_refuse(SYS_mmap, 1, -ENOMEM);
-	assert_false(objects_copy_tables(&o, &copy));
-	sys_refuse(0, 0, 0);
-	assert_int_equal(count_get(COUNT_MAP_REFUSED), before + 1);
-	assert_true(objects_copy_tables(&o, &copy));
-}
-
-/* The last one: it uses the budget up. */
-static void all_copies_together_stay_within_their_budget(void **state)
-{
-	size_t each = 5u << 20, made = 0;
-	char *at = free_addresses() + (64 << 20);
-	uint64_t before = count_get(COUNT_MODULE_NO_TABLES);
-	struct cfi_object copy;
-
-	(void)state;
-	assert_int_equal(mprotect(at, each, PROT_READ | PROT_WRITE), 0);
-	for (uint8_t id = 100; id < 120; id++) {
-		struct object o = made_object(at, each, id);
-
-		made += objects_copy_tables(&o, &copy);
-	}
-	assert_int_equal(made, OBJECTS_COPIES_BYTES / each);
-	assert_int_equal(count_get(COUNT_MODULE_NO_TABLES), before + 20 - made);
-	/* What was copied before is there still. */
-	for (uint8_t id = 100; id < 100 + made; id++) {
-		struct object o = made_object(at, each, id);
-
-		assert_true(objects_copy_tables(&o, &copy));
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,13 +236,6 @@ int main(void)
 		cmocka_unit_test(a_cut_object_is_none_or_has_no_tables),
 		cmocka_unit_test(wild_headers_are_no_reason_to_fault),
 		cmocka_unit_test(of_very_many_headers_the_first_are_read),
-		cmocka_unit_test(a_copy_has_the_same_bytes_elsewhere),
-		cmocka_unit_test(an_object_without_tables_has_no_copy),
-		cmocka_unit_test(the_same_object_elsewhere_has_the_same_copy),
-		cmocka_unit_test(objects_without_a_build_id_have_copies_of_their_own),
-		cmocka_unit_test(what_cannot_be_read_has_no_copy),
-		cmocka_unit_test(without_memory_there_is_no_copy),
-		cmocka_unit_test(all_copies_together_stay_within_their_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

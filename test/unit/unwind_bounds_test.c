@@ -23,7 +23,7 @@ static enum unwind_end walk(uintptr_t from, uintptr_t sp, uintptr_t bp,
 		.r = { [REGS_PC] = from, [REGS_SP] = sp, [REGS_BP] = bp }, .known = 0x1ffff,
 	};
 
-	return unwind_stack(&regs, bounds, UNWIND_AUTO, &work, pc, FRAMES_MAX, &depth);
+	return unwind_stack(&regs, bounds, UNWIND_AUTO, &work, NULL, pc, FRAMES_MAX, &depth);
 }
 
 /* Functions and a signal trampoline: CFA, pc and rbp are what struct signal_frame says. */

@@ -24,14 +24,14 @@ static const struct regs regs = {
 	.r = { [0] = 0x100, [6] = 0x6ff8, [7] = 0x6000, [16] = 0x40050b },
 	.known = 1 << 0 | 1 << 6 | 1 << 7 | 1 << 16,
 };
-static const struct expr_inputs inputs = { .regs = &regs, .load = load };
 
 static bool run(struct ops ops, const uintptr_t *first, uintptr_t *value)
 {
 	uint8_t *at = image_page() + 4096 - ops.n;
+	struct expr e = { .code = { .at = at, .end = at + ops.n }, .regs = &regs, .load = load };
 
 	memcpy(at, ops.bytes, ops.n);
-	return expr_value((struct dwarf){ .at = at, .end = at + ops.n }, &inputs, first, value);
+	return expr_value(&e, first, value);
 }
 
 #define CHECK_VALUE(want, ...)                                          \
@@ -136,15 +136,15 @@ static void comparisons_are_signed(void **state)
 static void the_expression_of_a_plt_counts_its_push(void **state)
 {
 	struct regs in_plt = regs;
-	struct expr_inputs in = { .regs = &in_plt, .load = load };
+	struct expr e = { .regs = &in_plt, .load = load };
 	static const uint8_t ops[] = { 0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22 };
-	struct dwarf code = { .at = ops, .end = ops + sizeof(ops) };
 	uintptr_t cfa;
 
 	(void)state;
 	for (unsigned i = 0; i < 16; i++) {
+		e.code = (struct dwarf){ .at = ops, .end = ops + sizeof(ops) };
 		in_plt.r[16] = 0x400500 + i;
-		assert_true(expr_value(code, &in, NULL, &cfa));
+		assert_true(expr_value(&e, NULL, &cfa));
 		assert_int_equal(cfa, 0x6008 + (i >= 11 ? 8 : 0));
 	}
 }

@@ -12,10 +12,11 @@
 
 #include <cmocka.h>
 
+#include "fake/child.h"
 #include "test/unit/unwind_live.h"
 
 static struct unwind_stack_bounds bounds;
-static struct cfi_work work;
+static struct unwind_work work;
 static uintptr_t ours[LIVE_DEPTH];
 static void *theirs[LIVE_DEPTH];
 static unsigned depth, their_depth;
@@ -27,7 +28,7 @@ static NO_FRAME_POINTER void look(void)
 	struct regs regs;
 
 	regs_here(&regs);
-	end = unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, ours, LIVE_DEPTH, &depth);
+	end = unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, live_memo(), ours, LIVE_DEPTH, &depth);
 	their_depth = (unsigned)backtrace(theirs, LIVE_DEPTH);
 }
 
@@ -238,7 +239,36 @@ static void a_coroutine_is_walked_and_no_further(void **state)
 		assert_int_equal(ours[i + 2], known[known_depth - 1 - i] - 1);
 }
 
-int main(void)
+/* --- fork children --------------------------------------------------------------------------- */
+
+/* Its rows are wiped, and nothing else is known of its code. */
+static void walk_in_child(void)
+{
+	live_use(LIVE_ROWS);
+	for (unsigned i = 0; i < live.texts; i++) {
+		const struct rows *rows = live.text[i].tables != NULL ? live.text[i].tables->rows : NULL;
+
+		CHILD_DEMAND(rows == NULL || rows_find(rows, rows->first) == RULES_NONE);
+	}
+	for (unsigned round = 0; round < 2; round++) {
+		end = UNWIND_TRUNCATED;
+		known_depth = 0;
+		chain_deep(30, 2, 3);
+		CHILD_DEMAND(end == UNWIND_COMPLETE);
+		for (unsigned i = 0; i < known_depth; i++)
+			CHILD_DEMAND(ours[i + 2] == known[known_depth - 1 - i] - 1);
+		tables_after_fork();
+	}
+	CHILD_DEMAND(live_compile() >= 3);
+}
+
+static void a_fork_child_walks_without_its_parents_rows(void **state)
+{
+	(void)state;
+	assert_child(walk_in_child);
+}
+
+static int run_with(enum live_layers layers)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_deep_chain_is_found_frame_by_frame),
@@ -249,11 +279,24 @@ int main(void)
 		cmocka_unit_test(a_handler_on_an_alternate_stack_is_walked_through),
 		cmocka_unit_test(a_thread_is_walked_to_its_start),
 		cmocka_unit_test(a_coroutine_is_walked_and_no_further),
+		cmocka_unit_test(a_fork_child_walks_without_its_parents_rows),
 	};
+
+	live_use(layers);
+	return cmocka_run_group_tests_name(live_name[layers], tests, NULL, NULL);
+}
+
+int main(void)
+{
+	int failed = 0;
 
 	theirs[0] = NULL;
 	sink = backtrace(theirs, 1);            /* loads libgcc_s */
 	live_start();
+	if (live_compile() < 3)
+		return 1;
 	bounds = live_bounds();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (enum live_layers layers = LIVE_TABLES; layers < LIVE_LAYERS; layers++)
+		failed += run_with(layers);
+	return failed;
 }

@@ -18,7 +18,7 @@ static char painted[64 << 10];
 static ucontext_t outside, inside;
 
 static struct unwind_stack_bounds bounds;
-static struct cfi_work work;
+static struct unwind_work work;
 static uintptr_t ours[LIVE_DEPTH];
 static unsigned depth;
 static enum unwind_end end;
@@ -34,7 +34,8 @@ static void measure(void)
 
 	regs_here(&here);
 	measured_sp = here.r[REGS_SP];
-	end = unwind_stack(&walked, walked_bounds, UNWIND_AUTO, &work, ours, LIVE_DEPTH, &depth);
+	end = unwind_stack(&walked, walked_bounds, UNWIND_AUTO, &work, live_memo(), ours, LIVE_DEPTH,
+			   &depth);
 	swapcontext(&inside, &outside);
 }
 
@@ -75,13 +76,15 @@ static void the_walk_takes_little_stack(void **state)
 	const struct unwind_stack_bounds *const both[] = { &bounds, &none };
 
 	(void)state;
-	walked_bounds = &bounds;        /* once before: binding memcpy takes the loader 3 KiB */
-	sink = realigned(5000, find_stack_used);
-	for (size_t i = 0; i < COUNT_OF(both); i++) {
-		walked_bounds = both[i];
+	for (unsigned i = 0; i < LIVE_LAYERS * COUNT_OF(both); i++) {
+		live_use((enum live_layers)(i % LIVE_LAYERS));
+		walked_bounds = both[i / LIVE_LAYERS];
+		/* Once before: binding memcpy takes the loader 3 KiB. */
+		sink = realigned(5000, find_stack_used);
+		live_use(live.layers);
 		sink = realigned(5000, find_stack_used);
 		assert_int_equal(end, UNWIND_COMPLETE);
-		print_message("stack used: %zu bytes\n", used);
+		print_message("%s: %zu bytes of stack\n", live_name[live.layers], used);
 #if defined(__OPTIMIZE__) && !defined(SHIM_CHECKS)
 		assert_in_range(used, 200, 1024);
 #endif
@@ -95,6 +98,8 @@ int main(void)
 	};
 
 	live_start();
+	if (live_compile() < 3)
+		return 1;
 	bounds = live_bounds();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

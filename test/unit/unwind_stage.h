@@ -10,6 +10,7 @@
 #include "sampler/compiler.h"
 #include "sampler/modules.h"
 #include "sampler/os.h"
+#include "sampler/tables.h"
 #include "sampler/unwind.h"
 #include "test/unit/cfi_image.h"
 
@@ -20,9 +21,10 @@ enum { FRAMES_MAX = 64, STACK_WORDS = 3 * 4096 / 8 };
 
 static struct image image;
 static struct cfi_object object;
-static struct cfi_work work;
+static struct unwind_work work;
 static uintptr_t pc[FRAMES_MAX];
 static unsigned depth, probes, lookups;
+static bool stage_permanent;    /* what is known of code may be kept for ever */
 
 /* Three pages, a guard page below and one above. */
 static uintptr_t *stack;
@@ -30,12 +32,15 @@ static uintptr_t *stack;
 /* What the kernel says is readable. */
 static uintptr_t readable_lo, readable_hi;
 
-bool modules_find_unwind(uintptr_t at, struct cfi_object *out)
+bool modules_find_range(uintptr_t at, struct range *out)
 {
 	lookups++;
-	*out = object;
+	*out = (struct range){ .start = IMAGE_CODE, .limit = IMAGE_CODE + 0x1000, .place = object,
+			       .permanent = stage_permanent };
 	return at >= IMAGE_CODE && at < IMAGE_CODE + 0x1000;
 }
+
+void tables_ask(struct tables *t) { (void)t; }
 
 bool modules_is_code(uintptr_t at)
 {

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "fake/child.h"
 #include "test/unit/unwind_live.h"
 
 #define TRAP_FLAG 0x100
@@ -30,7 +31,7 @@
 #endif
 
 static struct unwind_stack_bounds bounds;
-static struct cfi_work work;
+static struct unwind_work work;
 
 /* What libgcc says, from the interrupted frame on. */
 struct theirs {
@@ -41,6 +42,7 @@ struct theirs {
 
 static struct {
 	unsigned  looks, differ, longer;
+	unsigned long frames, same;     /* of the memo */
 	uintptr_t ours[LIVE_DEPTH];
 	unsigned  depth;
 	struct theirs theirs;
@@ -69,10 +71,14 @@ static void compare(const ucontext_t *uc)
 	enum unwind_end end;
 	bool same;
 
+	live.memo.walks = live.memo.same = 0;           /* it never rests */
 	regs_from_signal(&regs, uc);
 	seen.theirs = (struct theirs){ .from_pc = regs.r[REGS_PC] };
-	end = unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, seen.ours, LIVE_DEPTH, &seen.depth);
+	end = unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, live_memo(), seen.ours, LIVE_DEPTH,
+			   &seen.depth);
 	_Unwind_Backtrace(add_frame, &seen.theirs);
+	seen.frames += seen.depth;
+	seen.same += live.memo.same;
 	seen.looks++;
 	/* libgcc ends where no table is; we may know more. */
 	same = seen.depth >= seen.theirs.depth &&
@@ -89,8 +95,9 @@ static void compare(const ucontext_t *uc)
 
 static void report(const char *what)
 {
-	print_message("%s: %u stacks, %u differ, %u longer than libgcc's\n", what, seen.looks,
-		      seen.differ, seen.longer);
+	print_message("%s, %s: %u stacks, %u differ, %u longer than libgcc's; %lu of %lu frames of the "
+		      "memo\n", what, live_name[live.layers], seen.looks, seen.differ, seen.longer,
+		      seen.same, seen.frames);
 	for (unsigned i = 0; seen.differ > 0 && i < LIVE_DEPTH; i++) {
 		if (i >= seen.bad_depth && i >= seen.bad_theirs.depth)
 			break;
@@ -177,13 +184,16 @@ static void on_step(int sig, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
-static void every_instruction_unwinds_as_libgcc_says(void **state)
+static enum live_layers layers;
+
+static void step(void)
 {
 	struct sigaction action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
 
-	(void)state;
-	if (!TRAPS_ALLOWED)
-		skip();
+	/* Rows are wiped in a child. */
+	tables_after_fork();
+	CHILD_DEMAND(live_compile() >= 3);
+	live_use(layers);
 	memset(&seen, 0, sizeof(seen));
 	sigaction(SIGTRAP, &action, NULL);
 	stepping = 1;
@@ -191,10 +201,22 @@ static void every_instruction_unwinds_as_libgcc_says(void **state)
 	run_workload();
 	stepping = 0;
 	__asm__ volatile("nop");
-	signal(SIGTRAP, SIG_DFL);
 	report("steps");
-	assert_true(seen.looks > 5000);
-	assert_int_equal(seen.differ, 0);
+	fflush(stdout);
+	CHILD_DEMAND(seen.looks > 5000);
+	CHILD_DEMAND(seen.differ == 0);
+	/* The memo is of use. */
+	CHILD_DEMAND(layers < LIVE_MEMO || seen.same > seen.frames / 2);
+}
+
+/* Each in a process of its own: functions are bound lazily once. */
+static void every_instruction_unwinds_as_libgcc_says(void **state)
+{
+	(void)state;
+	if (!TRAPS_ALLOWED)
+		skip();
+	for (layers = LIVE_TABLES; layers < LIVE_LAYERS; layers++)
+		assert_child(step);
 }
 
 /* --- whenever a timer fires ------------------------------------------------------------------- */
@@ -216,6 +238,7 @@ static void any_place_that_sigprof_finds_unwinds_as_libgcc_says(void **state)
 	(void)state;
 	if (!TRAPS_ALLOWED)
 		skip();
+	live_use(LIVE_MEMO);
 	memset(&seen, 0, sizeof(seen));
 	sigaction(SIGPROF, &action, NULL);
 	assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
@@ -238,6 +261,8 @@ int main(void)
 
 	_Unwind_Backtrace(add_frame, &seen.theirs);
 	live_start();
+	if (live_compile() < 3)
+		return 1;
 	bounds = live_bounds();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

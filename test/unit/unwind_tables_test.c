@@ -1,6 +1,6 @@
 /* Finding the FDE of a pc: kinds of headers and of records, gaps, and tables that are cut or wrong
  * at every place, with guard pages on both sides. */
-#include "sampler/cfi_table.h"
+#include "sampler/cfi_find.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -17,7 +17,7 @@ static enum unwind_end walk(uintptr_t from, unsigned sp, uintptr_t bp, enum unwi
 		.r = { [REGS_PC] = from, [REGS_SP] = at(sp), [REGS_BP] = bp }, .known = 0x1ffff,
 	};
 
-	return unwind_stack(&regs, &bounds, mode, &work, pc, FRAMES_MAX, &depth);
+	return unwind_stack(&regs, &bounds, mode, &work, NULL, pc, FRAMES_MAX, &depth);
 }
 
 static void a_stack_with_tables_is_walked_to_its_end(void **state)
@@ -180,7 +180,7 @@ static void the_red_zone_ends_at_a_guard_page(void **state)
 			     .known = 0x1ffff };
 
 	(void)state;
-	assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, pc, FRAMES_MAX, &depth),
+	assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, NULL, pc, FRAMES_MAX, &depth),
 			 UNWIND_TRUNCATED);
 	assert_int_equal(depth, 1);
 }
@@ -199,6 +199,69 @@ static void a_popped_frame_pointer_keeps_its_value(void **state)
 	stack[121] = 0;
 	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(120), UNWIND_AUTO), UNWIND_COMPLETE);
 	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
+}
+
+/* Of a realigned stack, after leave: the expression is the caller's place. */
+static void a_frame_pointer_of_the_callers_keeps_its_value(void **state)
+{
+	(void)state;
+	image_begin(&image);
+	image_cie(&image, "zR", 1, 0x78, ENTRY_OPS);
+	image_fde(&image, IMAGE_CODE + PUSHED, 0x100,
+		  OPS(0x0f, 3, 0x76, 0x78, 0x06, 0x10, 6, 2, 0x76, 0));
+	image_fde(&image, IMAGE_CODE + FRAMED, 0x100, OPS(0x0c, 6, 16, 0x86, 2));
+	image_end(&image);
+	object = image_place(&image, image.n, true);
+	stack[119] = at(110);
+	stack[109] = IMAGE_CODE + FRAMED + 5;
+	stack[120] = at(50);
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(120), UNWIND_AUTO), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
+	/* In its own frame it is the caller's that is saved there. */
+	stack[107] = at(110);
+	stack[108] = at(130);
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(108), UNWIND_AUTO), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
+	stack[120] = at(140);
+	stack[131] = IMAGE_CODE + FRAMED + 9;
+	stack[130] = at(140);
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(108), UNWIND_AUTO), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4, IMAGE_CODE + FRAMED + 8);
+}
+
+/* A function whose frame is found by rbx, called by one that only the rules know; behind it code
+ * without tables, and the end of a chain of frame pointers.  Each time anew. */
+static void where_rules_forgot_a_register_the_walk_begins_again(void **state)
+{
+	static struct unwind_memo_frame kept[FRAMES_MAX];
+	struct unwind_memo memo = { .frame = kept, .max = FRAMES_MAX };
+	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(STACK_WORDS) };
+
+	(void)state;
+	image_begin(&image);
+	image_cie(&image, "zR", 1, 0x78, ENTRY_OPS);
+	image_fde(&image, IMAGE_CODE + PUSHED, 0x100, OPS(0x0e, 16, 0x86, 2));
+	image_fde(&image, IMAGE_CODE + FRAMED, 0x100, OPS(0x0c, 3, 16, 0x86, 2));
+	image_end(&image);
+	object = image_place(&image, image.n, true);
+	stack[101] = stack[103] = IMAGE_CODE + PUSHED + 5;
+	stack[102] = stack[100] = at(150);
+	stack[104] = at(120);
+	stack[105] = IMAGE_CODE + FRAMED + 5;
+	stack[110] = 0;                                 /* where rbx is */
+	stack[111] = PLAIN_CODE + 5;
+	stack[120] = 0;                                 /* where a frame pointer would lead */
+	stack[121] = PLAIN_CODE + 9;
+	for (unsigned i = 0; i < 5; i++) {
+		struct regs regs = { .r = { [REGS_PC] = IMAGE_CODE, [REGS_SP] = at(100),
+					    [REGS_BP] = at(150), [3] = at(110) },
+				     .known = 0x1ffff };
+
+		assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, &memo, pc,
+					      FRAMES_MAX, &depth), UNWIND_COMPLETE);
+		CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + PUSHED + 4, IMAGE_CODE + PUSHED + 4,
+			    IMAGE_CODE + FRAMED + 4, PLAIN_CODE + 4);
+	}
 }
 
 static void a_stack_goes_only_up(void **state)
@@ -226,7 +289,7 @@ static void a_stack_as_deep_as_the_limit_is_complete(void **state)
 
 		stack[101] = stack[103] = IMAGE_CODE + PUSHED + 5;
 		stack[105] = 0;
-		assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, pc, frames,
+		assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, NULL, pc, frames,
 					      &depth),
 				 frames < 3 ? UNWIND_TRUNCATED : UNWIND_COMPLETE);
 		assert_int_equal(depth, frames < 3 ? frames : 3);
@@ -248,6 +311,8 @@ int main(void)
 		cmocka_unit_test_setup(a_leaf_function_may_use_the_red_zone, start),
 		cmocka_unit_test_setup(the_red_zone_ends_at_a_guard_page, start),
 		cmocka_unit_test_setup(a_popped_frame_pointer_keeps_its_value, start),
+		cmocka_unit_test_setup(a_frame_pointer_of_the_callers_keeps_its_value, start),
+		cmocka_unit_test_setup(where_rules_forgot_a_register_the_walk_begins_again, start),
 		cmocka_unit_test_setup(a_stack_goes_only_up, start),
 		cmocka_unit_test_setup(a_stack_as_deep_as_the_limit_is_complete, start),
 	};
