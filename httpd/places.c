@@ -50,7 +50,7 @@ static void mention_modules(struct places *p)
 		if (p->desk->ground->module(i)->main)
 			mention_module(p, i);
 	for (uint32_t i = 0; i < p->mappings; i++)
-		if (p->desk->ground->module(i)->died == MODULE_ALIVE)
+		if (p->desk->ground->module(i)->alive)
 			mention_module(p, i);
 }
 

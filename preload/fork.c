@@ -13,6 +13,7 @@
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
+#include "sampler/modules.h"
 #include "sampler/tables.h"
 #include "sampler/threads.h"
 
@@ -48,6 +49,7 @@ static void settle_all(void)
 	threads_after_fork();
 	generations_after_fork(&cpu_table);
 	heap_after_fork();
+	modules_after_fork();
 	tables_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {

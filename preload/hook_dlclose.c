@@ -6,6 +6,10 @@
 
 EXPORT int dlclose(void *handle)
 {
-	modules_epoch_next();
-	return real.dlclose(handle);
+	int result;
+
+	modules_closing();
+	result = real.dlclose(handle);
+	modules_closed();
+	return result;
 }

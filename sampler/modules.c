@@ -12,6 +12,8 @@
 #include "sampler/os.h"
 #include "sampler/tables.h"
 
+#define SCAN_TRIES 5
+
 /* Code without a file: a JIT's. */
 struct nameless {
 	uintptr_t start, limit;
@@ -25,12 +27,13 @@ static struct {
 	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
 	bool      changed;              /* something was found, or missed, since publish */
 	bool    (*is_permanent)(uintptr_t image);
-	uint16_t  scanned_epoch;        /* epoch at the end of the last scan */
+	uint32_t  scanned_epoch;        /* of the last scan; 0: a dlclose was under way */
 	uintptr_t ours_start, ours_limit;
 	uintptr_t main_stack_hi;
 } modules;
 
 static _Atomic uint32_t epoch = 1;
+static _Atomic int32_t  closing;        /* dlcloses under way */
 static _Atomic bool     wanted; /* code was met that no range holds */
 
 /* --- for handlers -------------------------------------------------------------------------- */
@@ -39,32 +42,75 @@ uint16_t modules_epoch(void)
 {
 	uint32_t now = atomic_load_explicit(&epoch, memory_order_acquire);
 
-	/* Epochs end before MODULE_ALIVE: after 65,533 dlcloses a wrong name is possible. */
-	return now < MODULE_ALIVE ? (uint16_t)now : MODULE_ALIVE - 1;
+	return now < FRAME_EPOCH_LAST ? (uint16_t)now : FRAME_EPOCH_LAST;
 }
 
-void modules_epoch_next(void)
+void modules_closing(void)
 {
-	atomic_fetch_add_explicit(&epoch, 1, memory_order_acq_rel);
+	atomic_fetch_add(&closing, 1);
+	atomic_fetch_add(&epoch, 1);
+}
+
+void modules_closed(void)
+{
+	atomic_fetch_add(&epoch, 1);
+	atomic_fetch_sub(&closing, 1);
+}
+
+void modules_after_fork(void)
+{
+	/* Threads of the parent were in one, maybe. */
+	atomic_store(&closing, 0);
+}
+
+/* No dlclose is under way: what is mapped stays, as far as the present epoch goes. */
+static bool is_quiet(void)
+{
+	return atomic_load(&closing) <= 0;
 }
 
 uint64_t modules_version(void)
 {
-	return (uint64_t)modules_epoch() << 32 | ranges_version();
+	return (uint64_t)atomic_load_explicit(&epoch, memory_order_acquire) << 32 |
+	       ranges_version();
+}
+
+/* Is what the range speaks of mapped there still?  No other object has its build id. */
+static bool is_there(const struct range *r)
+{
+	struct module *m = r->module;
+	uint32_t now = atomic_load(&epoch);
+	bool quiet = is_quiet();
+	uint8_t id[BUILD_ID_MAX];
+
+	if (m == NULL || (quiet && atomic_load(&m->verified) == now + 1))
+		return true;
+	if (m->build_id_len == 0 ||
+	    os_peek(id, m->build_id_at, m->build_id_len) != m->build_id_len ||
+	    memcmp(id, m->build_id, m->build_id_len) != 0)
+		return false;
+	if (quiet)
+		atomic_store(&m->verified, now + 1);
+	return true;
 }
 
 frame_t modules_frame(uintptr_t pc)
 {
 	struct range r;
+	uint64_t when = modules_epoch();
 
-	if (ranges_find(pc, &r) && r.permanent)
-		return pc;
-	return (pc & 0xffffffffffffu) | (frame_t)modules_epoch() << 48;
+	if (ranges_find(pc, &r)) {
+		if (r.permanent)
+			return pc;
+		if (r.module != NULL && is_there(&r))
+			when = FRAME_ROW_FIRST + (uint64_t)(r.module - modules.row);
+	}
+	return (pc & 0xffffffffffffu) | when << 48;
 }
 
 bool modules_find_range(uintptr_t pc, struct range *out)
 {
-	if (ranges_find(pc, out))
+	if (ranges_find(pc, out) && is_there(out))
 		return true;
 	atomic_store_explicit(&wanted, true, memory_order_relaxed);
 	return false;
@@ -73,7 +119,7 @@ bool modules_find_range(uintptr_t pc, struct range *out)
 bool modules_are_wanted(void)
 {
 	return atomic_load_explicit(&wanted, memory_order_relaxed) ||
-	       modules_epoch() != modules.scanned_epoch;
+	       atomic_load_explicit(&epoch, memory_order_acquire) != modules.scanned_epoch;
 }
 
 bool modules_is_code(uintptr_t pc)
@@ -107,7 +153,7 @@ static struct module *find_row(const struct maps_line *line)
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 
-		if (m->died == MODULE_ALIVE && m->start == line->start && m->limit == line->limit &&
+		if (m->alive && m->start == line->start && m->limit == line->limit &&
 		    m->offset == line->offset && m->inode == line->inode && m->dev == line->dev)
 			return m;
 	}
@@ -130,14 +176,14 @@ static struct module *add_row(const struct maps_line *line, const struct group *
 	m->dev = line->dev;
 	m->inode = line->inode;
 	m->image = g->image;
-	m->born = modules.scanned_epoch;
-	m->died = MODULE_ALIVE;
+	m->alive = true;
 	m->permanent =
 		permanent && (modules.is_permanent == NULL || modules.is_permanent(g->image));
 	m->deleted = line->deleted;
 	memcpy(m->path, g->path, sizeof(m->path));
 	if (objects_read(m->image, &object)) {
 		m->build_id_len = object.build_id_len;
+		m->build_id_at = object.build_id_at;
 		memcpy(m->build_id, object.build_id, sizeof(m->build_id));
 		m->tables = tables_of(&object, m->image, m->permanent, &m->place);
 	}
@@ -153,29 +199,28 @@ static bool same_object(const struct group *g, const struct maps_line *line)
 	       memcmp(g->path, line->path, line->path_len) == 0 && g->path[line->path_len] == '\0';
 }
 
-/* An object that went and has come again, to the same place, with nothing in between: a program
- * that loads and unloads its plugins all day must not use up the rows. */
+static bool is_same(const struct module *m, const struct maps_line *line, const struct group *g)
+{
+	return m->start == line->start && m->limit == line->limit && m->offset == line->offset &&
+	       m->inode == line->inode && m->dev == line->dev && m->image == g->image &&
+	       memcmp(m->path, g->path, sizeof(m->path)) == 0;
+}
+
+/* An object that went and has come again, to the same place: a program that loads and unloads its
+ * plugins all day must not use up the rows. */
 static struct module *find_gone(const struct maps_line *line, const struct group *g)
 {
 	struct module *found = NULL;
 	struct object object;
 
-	for (uint32_t i = 0; i < modules.rows; i++) {
-		struct module *m = &modules.row[i];
-
-		if (m->limit <= line->start || m->start >= line->limit)
-			continue;
-		found = m->died != MODULE_ALIVE && m->start == line->start &&
-				m->limit == line->limit && m->offset == line->offset &&
-				m->inode == line->inode && m->dev == line->dev &&
-				m->image == g->image &&
-				memcmp(m->path, g->path, sizeof(m->path)) == 0 ? m : NULL;
-	}
+	for (uint32_t i = 0; i < modules.rows && found == NULL; i++)
+		if (!modules.row[i].alive && is_same(&modules.row[i], line, g))
+			found = &modules.row[i];
 	if (found == NULL || found->build_id_len == 0 || !objects_read(found->image, &object) ||
 	    object.build_id_len != found->build_id_len ||
 	    memcmp(object.build_id, found->build_id, sizeof(object.build_id)) != 0)
 		return NULL;
-	found->died = MODULE_ALIVE;
+	found->alive = true;
 	modules.changed = true;
 	return found;
 }
@@ -275,26 +320,37 @@ static int scan_lines(int fd, bool permanent)
 	return (int)n;
 }
 
-/* now: the epoch when the scan began.  Returns the one that it leaves us in. */
-static uint16_t bury_absent(uint16_t now)
+/* True if something went. */
+static bool bury_absent(void)
 {
 	bool went = false;
 
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 
-		/* It went with a dlclose, which began the present epoch, or inside libc. */
-		if (m->died == MODULE_ALIVE && !modules.present[i]) {
-			m->died = now > modules.scanned_epoch ? now - 1 : now;
+		if (m->alive && !modules.present[i]) {
+			m->alive = false;
 			modules.changed = went = true;
 		}
 	}
-	/* Inside libc: what is in its place from now on is something else. */
-	if (went && now == modules.scanned_epoch && modules_epoch() == now) {
-		modules_epoch_next();
-		now++;
+	return went;
+}
+
+/* What was seen while nothing could go. */
+static void note_seen(uint32_t now)
+{
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		struct module *m = &modules.row[i];
+
+		if (!modules.present[i] || m->permanent)
+			continue;
+		atomic_store(&m->verified, now + 1);
+		if (now >= FRAME_EPOCH_LAST)
+			continue;
+		if (m->born == 0)
+			m->born = (uint16_t)now;
+		m->last = (uint16_t)now;
 	}
-	return now;
 }
 
 static void publish(void)
@@ -303,9 +359,9 @@ static void publish(void)
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		const struct module *m = &modules.row[i];
 		struct range range = { m->start, m->limit, m->image, m->tables, m->place,
-				       m->permanent };
+				       m->permanent, m->permanent ? NULL : &modules.row[i] };
 
-		if (m->died == MODULE_ALIVE)
+		if (m->alive)
 			ranges_insert(&range);
 	}
 	for (uint32_t i = 0; i < modules.nameless_count; i++) {
@@ -317,30 +373,62 @@ static void publish(void)
 	ranges_publish();
 }
 
+static int read_maps(bool permanent)
+{
+	int fd = os_open_read("/proc/thread-self/maps"), err;
+
+	if (fd < 0)
+		return fd;
+	memset(modules.present, 0, sizeof(modules.present));
+	modules.nameless_found = 0;
+	err = scan_lines(fd, permanent);
+	os_close(fd);
+	return err;
+}
+
+/* What is new may be another object than the one we read of, if something went meanwhile: then it
+ * is looked at again; after some times what is known already must do.  *now: the epoch of a scan
+ * while which nothing went, else 0. */
+static int read_quietly(bool permanent, uint32_t *now)
+{
+	uint32_t rows = modules.rows;
+	int err = 0;
+
+	for (unsigned tries = 0; tries < SCAN_TRIES && err == 0; tries++) {
+		bool quiet = is_quiet();
+
+		atomic_store(&wanted, false);
+		*now = atomic_load(&epoch);
+		err = read_maps(permanent);
+		if (permanent || (quiet && atomic_load(&epoch) == *now))
+			return err;
+		modules.rows = rows;
+	}
+	*now = 0;
+	return err;
+}
+
 int modules_scan(bool permanent)
 {
-	uint16_t epoch_before = modules_epoch();
-	int fd, err;
+	uint32_t now;
+	int err;
 
 	if (modules.row == NULL)
 		modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module));
 	if (modules.row == NULL)
 		return -ENOMEM;
-	fd = os_open_read("/proc/thread-self/maps");
-	if (fd < 0)
-		return fd;
-	atomic_store(&wanted, false);
-	memset(modules.present, 0, sizeof(modules.present));
-	modules.nameless_found = 0;
-	err = scan_lines(fd, permanent);
-	os_close(fd);
+	err = read_quietly(permanent, &now);
 	if (err < 0)
 		return err;
-	epoch_before = bury_absent(epoch_before);
+	if (now != 0)
+		note_seen(now);
+	/* It may have gone inside libc: something else is in its place from now on. */
+	if (bury_absent() && atomic_fetch_add(&epoch, 1) == now)
+		now++;
+	modules.scanned_epoch = now;
 	if (modules.nameless_found != modules.nameless_count)
 		modules.changed = true;
 	modules.nameless_count = modules.nameless_found;
-	modules.scanned_epoch = epoch_before;
 	if (modules.changed)
 		publish();
 	modules.changed = false;
@@ -372,17 +460,20 @@ const struct module *modules_at(uint32_t i)
 
 static bool lived(const struct module *m, uint16_t when)
 {
-	return when == 0 ? m->permanent : !m->permanent && when >= m->born && when <= m->died;
+	return when == 0 ? m->permanent : !m->permanent && (when == m->born || when == m->last);
 }
 
 const struct module *modules_find(frame_t frame)
 {
 	uintptr_t pc = frame_pc(frame);
+	uint16_t when = frame_epoch(frame);
 
+	if (when >= FRAME_ROW_FIRST)
+		return &modules.row[when - FRAME_ROW_FIRST];
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		const struct module *m = &modules.row[i];
 
-		if (pc >= m->start && pc < m->limit && lived(m, frame_epoch(frame)))
+		if (pc >= m->start && pc < m->limit && lived(m, when))
 			return m;
 	}
 	return NULL;

@@ -1,18 +1,20 @@
 /* sampler/modules.h -- the objects mapped into this process, now and before.
  *
  * A sampled address means what was mapped there when it was sampled.  Objects present at start
- * are permanent: their addresses mean one thing for ever.  The rest of the address space has an
- * epoch, which every dlclose advances; an address there is recorded together with its epoch (struct
- * frame below), and each module knows from which to which epoch it lived.
+ * are permanent: their addresses mean one thing for ever.  An address in a later object that a scan
+ * has seen is recorded with that module's row, once its build id has been found to be there still.
+ * Any other one is recorded with the epoch of now, which each dlclose advances, and belongs to what
+ * a scan in that same epoch saw there; to nobody, if there was none.
  *
  * Context   modules_scan, modules_close: one caller at a time (the constructor, then our thread).
- *           modules_frame, modules_find_range, modules_epoch_next: any, inside handlers,
+ *           modules_frame, modules_find_range, modules_closing: any, inside handlers,
  *           lock-free. modules_at, modules_count: our thread.
  * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
  *           its addresses are served as of no known module. */
 #ifndef SAMPLER_MODULES_H
 #define SAMPLER_MODULES_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,13 +23,18 @@
 #include "sampler/limits.h"
 #include "sampler/ranges.h"
 
-/* A recorded address: pc in the low 48 bits, the epoch in the high 16 (0: permanent). */
+/* A recorded address: pc in the low 48 bits.  The high 16: 0 of a permanent object; up to
+ * FRAME_EPOCH_LAST an epoch (which stands for all later ones, and for no module); from there on the
+ * number of a module's row. */
 typedef uint64_t frame_t;
 
 static inline uintptr_t frame_pc(frame_t f) { return (uintptr_t)(f & 0xffffffffffffu); }
 static inline uint16_t frame_epoch(frame_t f) { return (uint16_t)(f >> 48); }
 
-#define MODULE_ALIVE 0xffff
+#define FRAME_EPOCH_LAST 0x7fff
+#define FRAME_ROW_FIRST  0x8000
+
+static_assert(MODULES_EVER_MAX <= 0x10000 - FRAME_ROW_FIRST, "a frame holds any row");
 
 /* One executable mapping of one object.  Written by modules_scan only; never moves. */
 struct module {
@@ -35,7 +42,11 @@ struct module {
 	uint64_t  offset;               /* of start in the file */
 	uintptr_t image;                /* lowest address of the object, of its ELF header */
 	uint64_t  dev, inode;           /* of the file, as in maps */
-	uint16_t  born, died;           /* epochs it was seen in; died MODULE_ALIVE: still there */
+	uint16_t  born, last;           /* epochs of the first and the last scan that saw it; 0: of
+					 * none while a dlclose was under way */
+	bool      alive;
+	_Atomic uint32_t verified;      /* epoch + 1 in which it was found to be there */
+	uintptr_t build_id_at;          /* where that is mapped */
 	bool      permanent;            /* there at start */
 	bool      main;                 /* the program itself */
 	bool      deleted;              /* its file was unlinked or replaced */
@@ -56,9 +67,12 @@ void modules_permanent(bool (*is)(uintptr_t image));
 /* The module that holds this address (the program's entry point) is the program itself. */
 void modules_set_main(uintptr_t entry);
 
-/* The dlclose door, before the real call: what is recorded from now on is of the next epoch.
- * Context: any. */
-void modules_epoch_next(void);
+/* The dlclose door, before and after the real call: what is recorded from now on is of the next
+ * epoch.  Context: any. */
+void modules_closing(void);
+void modules_closed(void);
+/* A fork child: no dlclose is under way. */
+void modules_after_fork(void);
 uint16_t modules_epoch(void);
 
 /* Changes whenever modules_frame could give another answer than before.  Context: any. */

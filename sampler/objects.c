@@ -21,8 +21,12 @@ static void read_build_id(uintptr_t at, size_t bytes, struct object *out)
 
 	if (bytes > sizeof(notes))
 		bytes = sizeof(notes);
-	if (out->build_id_len == 0 && peek(notes, at, bytes))
-		out->build_id_len = (uint8_t)buildid_parse(notes, bytes, out->build_id);
+	if (out->build_id_len != 0 || !peek(notes, at, bytes))
+		return;
+	out->build_id_len = (uint8_t)buildid_parse(notes, bytes, out->build_id);
+	for (size_t i = 0; out->build_id_len > 0 && i + out->build_id_len <= bytes; i += 4)
+		if (memcmp(notes + i, out->build_id, out->build_id_len) == 0)
+			out->build_id_at = at + i;
 }
 
 /* The lower one of .eh_frame_hdr and .eh_frame: what is before them in the segment (read-only data,

@@ -14,6 +14,7 @@
 struct object {
 	uint8_t   build_id[BUILD_ID_MAX];
 	uint8_t   build_id_len;         /* 0: none */
+	uintptr_t build_id_at;          /* where it is mapped */
 	uintptr_t hdr;                  /* .eh_frame_hdr; 0: none */
 	uintptr_t lo, hi;               /* the readable segment around it */
 };

@@ -16,6 +16,7 @@
 #include "sampler/cfi.h"
 
 struct tables;
+struct module;
 
 struct range {
 	uintptr_t         start, limit;
@@ -23,6 +24,7 @@ struct range {
 	struct tables    *tables;       /* NULL: none */
 	struct cfi_object place;        /* where they can be read */
 	bool              permanent;    /* there at start: it means the same for ever */
+	struct module    *module;       /* of a later object; NULL: none */
 };
 
 /* Fill the next table; nobody sees it before ranges_publish. */

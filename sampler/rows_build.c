@@ -33,9 +33,11 @@ static void put(struct rows_build *b, uintptr_t offset, uint32_t rule)
 {
 	while (b->count > 0 && b->row[b->count - 1].offset >= offset)
 		b->count--;
-	if (b->count > 0 && b->row[b->count - 1].rule == rule)
+	if (offset != (uint32_t)offset)
+		b->bad = true;
+	else if (b->count > 0 && b->row[b->count - 1].rule == rule)
 		return;
-	if (offset != (uint32_t)offset || b->count == b->max)
+	else if (b->count == b->max)
 		b->bad = true;
 	else
 		b->row[b->count++] = (struct row){ (uint32_t)offset, rule };

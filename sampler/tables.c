@@ -73,6 +73,16 @@ static struct tables *add_in_place(const struct object *o, struct tables *t)
 	return t;
 }
 
+/* Another object may have come to its place while we read. */
+static bool is_there_still(const struct object *o)
+{
+	uint8_t id[BUILD_ID_MAX];
+
+	return o->build_id_at == 0 ||
+	       (os_peek(id, o->build_id_at, o->build_id_len) == o->build_id_len &&
+		memcmp(id, o->build_id, o->build_id_len) == 0);
+}
+
 static struct tables *add_copy(const struct object *o, struct tables *t)
 {
 	size_t bytes = o->hi - o->lo;
@@ -85,6 +95,10 @@ static struct tables *add_copy(const struct object *o, struct tables *t)
 	at = copy_bytes(o->lo, bytes);
 	if (at == NULL)
 		return NULL;
+	if (!is_there_still(o)) {
+		os_unmap(at, bytes);
+		return NULL;
+	}
 	memcpy(t->build_id, o->build_id, BUILD_ID_MAX);
 	t->source = (struct cfi_object){ at + (o->hdr - o->lo), at, at + bytes,
 					 o->lo - (uintptr_t)at };

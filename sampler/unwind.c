@@ -24,7 +24,7 @@
 /* A stack has places that a sanitizer forbids to the program it guards; not to us. */
 #define UNCHECKED __attribute__((no_sanitize("address", "thread")))
 
-enum step { STEP_TAKEN, STEP_END, STEP_NONE };
+enum step { STEP_TAKEN, STEP_END, STEP_NONE, STEP_NO_CODE };
 
 static bool is_address(uintptr_t pc) { return pc >= PC_MIN && pc < PC_LIMIT; }
 
@@ -158,7 +158,7 @@ static NOINLINE UNCHECKED bool walk_plain(struct unwind_walk *w)
 	regs->r[REGS_BP] = f.bp;
 	regs->known = RULE_REGS;
 	w->way = f.way;
-	w->first = w->exact = false;
+	w->first = w->exact = w->vouched = false;
 	w->took_rules = true;
 	return rules_kind(rule) == RULES_END;
 }
@@ -324,14 +324,18 @@ static NOINLINE enum step step_by_frame_pointer(struct unwind_walk *w)
 static NOINLINE enum step take_step(struct unwind_walk *w, uintptr_t *at)
 {
 	enum step step = STEP_NONE;
+	bool vouched = w->vouched || w->exact;
 
-	w->described = false;
+	w->described = w->vouched = false;
 	w->way = UNWIND_MEMO_APART;
 	unwind_memory_frame(&w->memory, w->regs->r[REGS_SP], w->exact);
 	if (w->mode == UNWIND_AUTO)
 		step = step_by_tables(w, at);
 	if (step != STEP_NONE)
 		return step;
+	/* A word that a row took for a return address. */
+	if (!vouched && !w->described && !may_return_to(w->regs->r[REGS_PC]))
+		return STEP_NO_CODE;
 	if (w->exact)
 		step = step_by_entry(w);
 	if (step == STEP_NONE) {
@@ -341,6 +345,7 @@ static NOINLINE enum step take_step(struct unwind_walk *w, uintptr_t *at)
 			w->way = w->regs->r[REGS_SP] - 2 * sizeof(uintptr_t);
 	}
 	w->exact = false;
+	w->vouched = step == STEP_TAKEN;
 	return step;
 }
 
@@ -366,6 +371,8 @@ static enum step walk(struct unwind_walk *w)
 		if (!listed && !w->first)
 			return regs->r[REGS_PC] < PC_MIN ? STEP_END : STEP_NONE;
 		step = take_step(w, &at);
+		if (step == STEP_NO_CODE)
+			break;
 		w->first = false;
 		if (listed)
 			w->pc[w->n++] = at;
@@ -378,7 +385,7 @@ static void begin(struct unwind_walk *w, bool precise)
 {
 	w->n = 0;
 	w->first = w->exact = true;
-	w->took_rules = w->misses_register = false;
+	w->took_rules = w->misses_register = w->vouched = false;
 	w->way = UNWIND_MEMO_APART;
 	w->precise = precise;
 }

@@ -49,6 +49,7 @@ struct unwind_work {
 		bool                 kept;      /* the present frame is in the memo */
 		bool                 exact;     /* pc was interrupted; else it is a return
 						 * address */
+		bool                 vouched;   /* pc was found to be code before the step */
 		bool                 described; /* this frame has a row: rbp need not be a frame
 						 * pointer */
 		bool                 precise;   /* take no rules */

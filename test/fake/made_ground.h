@@ -9,6 +9,7 @@
 #include "sampler/ground.h"
 
 #define MADE_ROWS    1024
+#define MADE_BLOCKS  4096
 #define MADE_STACKS  64
 #define MADE_MODULES 16
 
@@ -18,9 +19,16 @@ struct made_row {
 	bool            unpublished;
 };
 
+struct made_block {
+	struct heap_block block;        /* row 0: none */
+	uint64_t          born_ns;
+};
+
 static struct {
 	struct made_row     row[GROUND_PROFILES][MADE_ROWS];    /* [0] is unused */
 	uint32_t            rows[GROUND_PROFILES];
+	struct made_block   block[MADE_BLOCKS];
+	uint32_t            blocks;
 	uint32_t            evicts[GROUND_PROFILES];    /* this row, at the next reclaim */
 	frame_t             frame[MADE_STACKS][STACK_DEPTH_MAX];
 	unsigned            depth[MADE_STACKS];
@@ -66,6 +74,16 @@ static inline struct made_row *made_add(enum ground_profile profile, uint32_t st
 	return r;
 }
 
+/* A live block of the heap.  Its row counts by itself. */
+static inline void made_live(uint32_t row, uint64_t size, uint64_t weight, uint64_t born_ns)
+{
+	struct made_block *b = &made.block[made.blocks];
+
+	if (made.blocks++ >= MADE_BLOCKS)
+		abort();
+	*b = (struct made_block){ { .weight = weight, .size = size, .row = row }, born_ns };
+}
+
 /* What a row has counted goes over to [evicted], and it is nobody's. */
 static inline void made_evict(enum ground_profile profile, uint32_t row)
 {
@@ -100,6 +118,20 @@ static inline bool made_read(enum ground_profile profile, uint32_t row, struct s
 	*key = r->key;
 	memcpy(value, r->value, sizeof(r->value));
 	return true;
+}
+
+static inline size_t made_live_end(void)
+{
+	return made.blocks;
+}
+
+static inline bool made_live_at(size_t cell, struct heap_block *block, uint64_t *born_ns)
+{
+	const struct made_block *b = &made.block[cell];
+
+	*block = b->block;
+	*born_ns = b->born_ns;
+	return b->block.row != 0;
 }
 
 static inline unsigned made_frames(enum ground_profile profile, uint32_t stack, frame_t *frame,
@@ -170,6 +202,8 @@ static const struct ground made_ground = {
 	.end = made_end,
 	.sites = made_sites,
 	.read = made_read,
+	.live_end = made_live_end,
+	.live = made_live_at,
 	.frames = made_frames,
 	.thread_name = made_thread_name,
 	.reclaim = made_reclaim,

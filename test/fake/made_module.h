@@ -39,7 +39,7 @@ static inline bool module_of(const void *address, struct module *out)
 		out->offset = offset;
 		out->dev = (uint64_t)major_nr << 32 | minor_nr;
 		out->inode = inode;
-		out->died = MODULE_ALIVE;
+		out->alive = true;
 		snprintf(out->path, sizeof(out->path), "%s", line + path);
 		found = rights[2] == 'x';
 	}
@@ -74,7 +74,7 @@ static inline bool made_module(const struct made_elf *how, const char *path, uin
 	out->offset = MADE_CODE_OFFSET;
 	out->dev = (uint64_t)major(st.st_dev) << 32 | minor(st.st_dev);
 	out->inode = st.st_ino;
-	out->died = MODULE_ALIVE;
+	out->alive = true;
 	if (how->build_id != NULL)
 		memcpy(out->build_id, how->build_id, out->build_id_len = 20);
 	snprintf(out->path, sizeof(out->path), "%s", path);

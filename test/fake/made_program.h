@@ -55,7 +55,7 @@ static inline void make_program(void)
 	made.module[1].main = true;
 	made.module[2] = (struct module){
 		.start = GONE_START, .limit = GONE_START + 4096, .offset = 0x2000,
-		.born = 1, .died = 3, .build_id_len = 3, .build_id = { 0x0a, 0xbc, 0xff },
+		.born = 1, .last = 3, .build_id_len = 3, .build_id = { 0x0a, 0xbc, 0xff },
 		.path = "/gone/libgone.so.1",
 	};
 	made.modules = 3;

@@ -101,7 +101,7 @@ static void scan(void)
 		if (bytes[i] == 0) {
 			bytes[i] = map_object(path, library, place(i));
 		} else {
-			modules_epoch_next();
+			dlclose_passes();
 			unmap_file(place(i), bytes[i]);
 			bytes[i] = 0;
 		}

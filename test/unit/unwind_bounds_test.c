@@ -147,6 +147,38 @@ static void a_signal_frame_leads_from_the_alternate_stack_to_the_threads(void **
 	assert_int_equal(probes, 1);
 }
 
+/* The handler's frames are not among them: they are on another stack, above the thread's. */
+static void what_a_memo_keeps_is_on_the_threads_own_stack(void **state)
+{
+	static struct unwind_memo_frame kept[FRAMES_MAX];
+	struct unwind_memo memo = { .frame = kept, .max = FRAMES_MAX };
+	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(1024), .alt_lo = at(1024),
+					      .alt_hi = at(STACK_WORDS) };
+
+	(void)state;
+	stack[1031] = IMAGE_CODE + PUSHED + 5;
+	stack[1033] = IMAGE_CODE + PUSHED + 5;
+	stack[1035] = TRAMPOLINE;
+	stack[1036] = at(210);                          /* bp, pc, sp when it came */
+	stack[1037] = IMAGE_CODE + PUSHED;
+	stack[1038] = at(200);
+	stack[201] = stack[203] = stack[205] = IMAGE_CODE + PUSHED + 5;
+	stack[207] = IMAGE_CODE + OUTERMOST + 5;
+	for (unsigned i = 0; i < 3; i++) {
+		struct regs regs = { .r = { [REGS_PC] = IMAGE_CODE + PUSHED, [REGS_SP] = at(1030) },
+				     .known = 0x1ffff };
+
+		memo.same = 0;
+		assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, &memo, pc,
+					      FRAMES_MAX, &depth), UNWIND_COMPLETE);
+		assert_int_equal(depth, 9);
+		assert_int_equal(memo.max - memo.first, 4);
+		for (unsigned k = memo.first; k < memo.max; k++)
+			assert_in_range(kept[k].sp, at(200), at(210));
+		assert_int_equal(memo.same, i == 0 ? 0 : 3);
+	}
+}
+
 static void a_handler_on_the_same_stack_is_above_what_it_interrupted(void **state)
 {
 	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(STACK_WORDS) };
@@ -217,6 +249,8 @@ int main(void)
 		cmocka_unit_test_setup(without_its_lower_end_no_stack_is_known, start),
 		cmocka_unit_test_setup(frames_and_walks_on_unknown_stacks_have_a_limit, start),
 		cmocka_unit_test_setup(a_signal_frame_leads_from_the_alternate_stack_to_the_threads,
+				       start_with_trampoline),
+		cmocka_unit_test_setup(what_a_memo_keeps_is_on_the_threads_own_stack,
 				       start_with_trampoline),
 		cmocka_unit_test_setup(a_handler_on_the_same_stack_is_above_what_it_interrupted,
 				       start_with_trampoline),

@@ -144,6 +144,10 @@ static void mutate(bool may_cache)
 	for (unsigned i = 0; i < MUTATIONS; i++) {
 		if (draw(3) == 0)
 			regs = some_registers();
+		/* Mostly there is room for all; sometimes it is soon full. */
+		if (i % 1000 == 0)
+			memo = (struct unwind_memo){ .frame = kept,
+						     .max = draw(3) == 0 ? draw(12) : FRAMES_MAX };
 		/* Near the leaf more often than not; sometimes all of it. */
 		for (unsigned n = draw(4); n > 0; n--) {
 			unsigned w = draw(draw(2) == 0 ? WORDS : 16);

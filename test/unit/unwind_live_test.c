@@ -244,7 +244,7 @@ static void a_coroutine_is_walked_and_no_further(void **state)
 /* Its rows are wiped, and nothing else is known of its code. */
 static void walk_in_child(void)
 {
-	live_use(LIVE_ROWS);
+	live_use(LIVE_RULES);
 	for (unsigned i = 0; i < live.texts; i++) {
 		const struct rows *rows = live.text[i].tables != NULL ? live.text[i].tables->rows : NULL;
 
@@ -257,6 +257,9 @@ static void walk_in_child(void)
 		CHILD_DEMAND(end == UNWIND_COMPLETE);
 		for (unsigned i = 0; i < known_depth; i++)
 			CHILD_DEMAND(ours[i + 2] == known[known_depth - 1 - i] - 1);
+		/* And what is found so is kept. */
+		CHILD_DEMAND(rules_find(ours[3]) != RULES_NONE);
+		live_use(LIVE_RULES);
 		tables_after_fork();
 	}
 	CHILD_DEMAND(live_compile() >= 3);

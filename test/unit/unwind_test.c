@@ -201,6 +201,44 @@ static void a_popped_frame_pointer_keeps_its_value(void **state)
 	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
 }
 
+/* The same in a frame that was called, right behind which its caller's frame pointer was popped; what
+ * is there now is of its callee. */
+static void a_callers_popped_frame_pointer_keeps_its_value(void **state)
+{
+	(void)state;
+	image_begin(&image);
+	image_cie(&image, "zR", 1, 0x78, ENTRY_OPS);
+	image_fde(&image, IMAGE_CODE + PUSHED, 0x100, OPS(0x0e, 24));
+	image_fde(&image, IMAGE_CODE + RED_ZONE, 0x100, OPS(0x86, 3));
+	image_fde(&image, IMAGE_CODE + FRAMED, 0x100, OPS(0x0c, 6, 16, 0x86, 2));
+	image_end(&image);
+	object = image_place(&image, image.n, true);
+	stack[101] = at(140);                           /* a place to go astray */
+	stack[140] = at(160);
+	stack[141] = IMAGE_CODE + FRAMED + 9;
+	stack[102] = IMAGE_CODE + RED_ZONE + 5;         /* CFA 104, rbp at 101 */
+	stack[103] = IMAGE_CODE + FRAMED + 5;
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(120), UNWIND_AUTO), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + RED_ZONE + 4, IMAGE_CODE + FRAMED + 4);
+}
+
+static void a_leaf_function_may_save_its_frame_pointer_in_the_red_zone(void **state)
+{
+	(void)state;
+	image_begin(&image);
+	image_cie(&image, "zR", 1, 0x78, ENTRY_OPS);
+	image_fde(&image, IMAGE_CODE + PUSHED, 0x100, OPS(0x86, 2));
+	image_fde(&image, IMAGE_CODE + FRAMED, 0x100, OPS(0x0c, 6, 16, 0x86, 2));
+	image_end(&image);
+	object = image_place(&image, image.n, true);
+	stack[99] = at(120);
+	stack[100] = IMAGE_CODE + FRAMED + 5;
+	stack[140] = at(160);
+	stack[141] = IMAGE_CODE + FRAMED + 9;
+	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(140), UNWIND_AUTO), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
+}
+
 /* Of a realigned stack, after leave: the expression is the caller's place. */
 static void a_frame_pointer_of_the_callers_keeps_its_value(void **state)
 {
@@ -214,7 +252,9 @@ static void a_frame_pointer_of_the_callers_keeps_its_value(void **state)
 	object = image_place(&image, image.n, true);
 	stack[119] = at(110);
 	stack[109] = IMAGE_CODE + FRAMED + 5;
-	stack[120] = at(50);
+	stack[120] = at(150);                           /* the caller's caller's */
+	stack[150] = at(160);
+	stack[151] = IMAGE_CODE + FRAMED + 9;
 	assert_int_equal(walk(IMAGE_CODE + PUSHED, 100, at(120), UNWIND_AUTO), UNWIND_COMPLETE);
 	CHECK_STACK(IMAGE_CODE + PUSHED, IMAGE_CODE + FRAMED + 4);
 	/* In its own frame it is the caller's that is saved there. */
@@ -311,6 +351,9 @@ int main(void)
 		cmocka_unit_test_setup(a_leaf_function_may_use_the_red_zone, start),
 		cmocka_unit_test_setup(the_red_zone_ends_at_a_guard_page, start),
 		cmocka_unit_test_setup(a_popped_frame_pointer_keeps_its_value, start),
+		cmocka_unit_test_setup(a_callers_popped_frame_pointer_keeps_its_value, start),
+		cmocka_unit_test_setup(a_leaf_function_may_save_its_frame_pointer_in_the_red_zone,
+				       start),
 		cmocka_unit_test_setup(a_frame_pointer_of_the_callers_keeps_its_value, start),
 		cmocka_unit_test_setup(where_rules_forgot_a_register_the_walk_begins_again, start),
 		cmocka_unit_test_setup(a_stack_goes_only_up, start),
