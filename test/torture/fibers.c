@@ -1,0 +1,200 @@
+/* fibers [SECONDS] -- switches among stacks of every kind all the time: by makecontext and by a switch of
+ * its own, on blocks of malloc and between two guard pages; fibers whose first frame returns to 0, to 1,
+ * to where no address is, to a page that is not there, or has no return address at all; with frame
+ * pointers that lead into a guard page, to themselves, or nowhere.  And a recursion that is deeper
+ * than any profile shows.  A fault, and it is gone. */
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "until.h"
+
+#define CALLED __attribute__((noinline, noclone))
+#define KEYS   (uintptr_t)0x10000               /* below mmap_min_addr: nothing is ever there */
+
+enum { STACK_BYTES = 64 << 10, PAGE = 4096, DEEP = 3000 };
+
+static volatile uint64_t sink;
+
+static CALLED void burn(unsigned n)
+{
+	uint64_t x = n;
+
+	for (unsigned i = 0; i < n * 100; i++)
+		x = x * 3 + (i ^ x >> 5);
+	sink = x;
+}
+
+/* --- a switch as coroutine libraries have it: registers on the stack, and no unwind tables --- */
+
+void switch_to(void **from, void *to);
+__asm__(".text\n"
+	".globl switch_to\n"
+	".type switch_to, @function\n"
+	"switch_to:\n"
+	"	push %rbp\n	push %rbx\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+	"	mov %rsp, (%rdi)\n"
+	"	mov %rsi, %rsp\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbx\n	pop %rbp\n"
+	"	ret\n"
+	".size switch_to, . - switch_to\n");
+
+static void *outside, *inside;
+
+/* Where a fiber ends there is nothing to return to: it goes back by a switch. */
+#define FIBER(kind)                                                     \
+	static CALLED void burn_##kind(void) { burn(30); sink = __LINE__; } \
+	static CALLED void fiber_##kind(void)                           \
+	{                                                               \
+		for (;;) {                                              \
+			burn_##kind();                                  \
+			switch_to(&inside, outside);                    \
+		}                                                       \
+	}
+
+FIBER(to_zero)
+FIBER(to_one)
+FIBER(to_no_address)
+FIBER(to_no_page)
+FIBER(without)
+
+/* Room for a stack with a page above and below that cannot be touched. */
+static char *guarded(void)
+{
+	char *p = mmap(NULL, STACK_BYTES + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || mprotect(p + PAGE, STACK_BYTES, PROT_READ | PROT_WRITE) != 0)
+		abort();
+	return p + PAGE;
+}
+
+static char *from_heap(void)
+{
+	char *p = aligned_alloc(16, STACK_BYTES);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static char *(*const rooms[])(void) = { guarded, from_heap };
+
+/* What switch_to pops: six registers, rbp last, and where to go. */
+static void *make_stack(char *room, void (*entry)(void), const uintptr_t *back, uintptr_t bp)
+{
+	uintptr_t *sp = (uintptr_t *)(void *)(room + STACK_BYTES);
+
+	if (back != NULL)
+		*--sp = *back;
+	*--sp = (uintptr_t)entry;
+	*--sp = bp;
+	sp -= 5;
+	memset(sp, 0, 5 * sizeof(*sp));
+	return sp;
+}
+
+static CALLED void run_hand_made(void)
+{
+	static const uintptr_t backs[] = { 0, 1, (uintptr_t)1 << 63 | 0x1234, KEYS };
+	static void (*const entries[])(void) = {
+		fiber_to_zero, fiber_to_one, fiber_to_no_address, fiber_to_no_page, fiber_without,
+	};
+
+	for (unsigned e = 0; e < 5; e++) {
+		for (unsigned r = 0; r < 2; r++) {
+			char *room = rooms[r]();
+			uintptr_t top = (uintptr_t)room + STACK_BYTES;
+			const uintptr_t bps[] = { 0, 1, top, top + 8, top - 8, top - 16, top - 64,
+						  (uintptr_t)room - 16, KEYS, UINTPTR_MAX - 7 };
+
+			for (unsigned b = 0; b < sizeof(bps) / sizeof(bps[0]); b++) {
+				/* Its own frame pointer there leads to itself. */
+				((uintptr_t *)top)[-8] = top - 64;
+				((uintptr_t *)top)[-7] = (uintptr_t)burn;
+				inside = make_stack(room, entries[e], e < 4 ? &backs[e] : NULL,
+						    bps[b]);
+				for (int i = 0; i < 10; i++)
+					switch_to(&outside, inside);
+			}
+			if (rooms[r] == guarded)
+				munmap(room - PAGE, STACK_BYTES + 2 * PAGE);
+			else
+				free(room);
+		}
+	}
+}
+
+/* --- makecontext ----------------------------------------------------------------------------- */
+
+static ucontext_t contexts[2], home;
+
+static CALLED void burn_context(unsigned n) { burn(n); sink = 1; }
+
+static CALLED void down_context(unsigned n, int which)
+{
+	if (n > 0) {
+		down_context(n - 1, which);
+		sink = n;
+		return;
+	}
+	for (int i = 0; i < 20; i++) {
+		burn_context(10);
+		swapcontext(&contexts[which], &contexts[!which]);
+	}
+}
+
+static CALLED void context_body(int which)
+{
+	down_context(10, which);
+	sink = 2;
+}
+
+static CALLED void run_contexts(void)
+{
+	for (unsigned r = 0; r < 2; r++) {
+		char *room[2];
+
+		for (int i = 0; i < 2; i++) {
+			room[i] = rooms[r]();
+			getcontext(&contexts[i]);
+			contexts[i].uc_stack = (stack_t){ .ss_sp = room[i], .ss_size = STACK_BYTES };
+			contexts[i].uc_link = &home;
+			makecontext(&contexts[i], (void (*)(void))context_body, 1, i);
+		}
+		swapcontext(&home, &contexts[0]);
+		for (int i = 0; i < 2; i++) {
+			if (rooms[r] == guarded)
+				munmap(room[i] - PAGE, STACK_BYTES + 2 * PAGE);
+			else
+				free(room[i]);
+		}
+	}
+}
+
+/* --- deep ------------------------------------------------------------------------------------ */
+
+static CALLED unsigned down(unsigned n)
+{
+	if (n > 0)
+		return down(n - 1) + 1;
+	burn(400);
+	return 0;
+}
+
+static CALLED void run_deep(void) { sink = down(DEEP); }
+
+int main(int argc, char **argv)
+{
+	until(argc > 1 ? argv[1] : NULL);
+	do {
+		run_hand_made();
+		run_contexts();
+		run_deep();
+	} while (!until_over());
+	printf("all came back\n");
+	return 0;
+}

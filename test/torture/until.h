@@ -1,0 +1,27 @@
+/* test/torture/until.h -- how long a host works: for the seconds that it is told, else until its input
+ * ends. */
+#ifndef TEST_TORTURE_UNTIL_H
+#define TEST_TORTURE_UNTIL_H
+
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static time_t until_end;        /* 0: the end of the input */
+
+static inline void until(const char *seconds)
+{
+	if (seconds != NULL && atoi(seconds) > 0)
+		until_end = time(NULL) + atoi(seconds);
+}
+
+/* Any thread. */
+static __attribute__((noinline)) int until_over(void)
+{
+	struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
+
+	return until_end != 0 ? time(NULL) >= until_end : poll(&input, 1, 0) > 0;
+}
+
+#endif
