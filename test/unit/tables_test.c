@@ -161,6 +161,31 @@ static void without_memory_there_is_no_copy(void **state)
 	assert_non_null(copy_of(&o, &copy));
 }
 
+static uint8_t id_bytes[20];
+
+static void come_another(void) { id_bytes[19]++; }
+
+/* Its bytes would be taken for those of the one that went. */
+static void an_object_that_goes_meanwhile_has_no_copy(void **state)
+{
+	char bytes[100] = "";
+	struct object o = made_object(bytes, sizeof(bytes), 7);
+	struct cfi_object copy;
+
+	(void)state;
+	memcpy(id_bytes, o.build_id, sizeof(id_bytes));
+	o.build_id_at = (uintptr_t)id_bytes;
+	sys_interrupt(SYS_process_vm_readv, 1, come_another);
+	assert_null(copy_of(&o, &copy));
+	sys_refuse(0, 0, 0);
+	memcpy(id_bytes, o.build_id, sizeof(id_bytes));
+	assert_non_null(copy_of(&o, &copy));
+	/* Or nothing has come. */
+	o.build_id[0] = 77;
+	o.build_id_at = (uintptr_t)free_addresses() + (2 << 20);
+	assert_null(copy_of(&o, &copy));
+}
+
 /* --- compiling ------------------------------------------------------------------------------- */
 
 /* One function, of 100 bytes with CFA = rsp + n; build id 0: none.  at a page of the test's own. */
@@ -684,6 +709,7 @@ int main(void)
 		cmocka_unit_test(objects_without_a_build_id_have_copies_of_their_own),
 		cmocka_unit_test(what_cannot_be_read_has_no_copy),
 		cmocka_unit_test(without_memory_there_is_no_copy),
+		cmocka_unit_test(an_object_that_goes_meanwhile_has_no_copy),
 		cmocka_unit_test(what_is_asked_for_is_compiled),
 		cmocka_unit_test(all_that_is_asked_for_is_compiled),
 		cmocka_unit_test(an_object_that_comes_again_has_its_rows),
