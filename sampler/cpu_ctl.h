@@ -59,7 +59,7 @@ bool cpu_ctl_is_ignored(void);
  * The kernel looks at the timer at its own ticks (CONFIG_HZ), on the thread that runs then, and if
  * that has SIGPROF blocked it wakes another.  So one is woken all the same if the kernel's tick
  * falls between our thread's waking up, after the host's threads used up a period, and its coming
- * here, a microsecond or two: we saw one in some 30,000 requests.  Or on a thread that libc makes
+ * here, a microsecond or two: we saw one in 44,000 requests.  Or on a thread that libc makes
  * or ends, which for as long has all signals blocked.  Our thread cannot let SIGPROF in instead: it
  * would take what is meant for the host's sigwait. */
 void cpu_ctl_desk_works(bool works);

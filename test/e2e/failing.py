@@ -74,7 +74,7 @@ def split(stderr):
     return OURS.sub('', stderr), [m.group(0) for m in OURS.finditer(stderr)]
 
 
-def run_failing(argv, *rules, hide_tls=False, timeout=20, **options):
+def run_failing(argv, *rules, hide_tls=False, timeout=120, **options):
     """Result of a program, its stderr without our lines; and the record, and our lines."""
     with Record() as record:
         r = run(argv, env=variables(record, rules, hide_tls), timeout=timeout, **options)

@@ -167,13 +167,15 @@ def test_debug_parameter(desk, query, text):
 # --- windows ---
 
 def test_heap_delta(desk):
+    took = []
     for name in PROFILES:
         p = desk.profile(name + '?seconds=1')
-        assert 1.0 <= p.response.seconds < 3
-        assert 1e9 <= p.duration_nanos < 1.5e9
+        took.append(p.duration_nanos)
         assert p.response.headers['content-disposition'].endswith('"%s-delta"' % name)
         # What it holds was allocated before the window.
         assert p.total('alloc_space', having='deep_malloc') == 0
+    # A busy machine may hold up the one or the other.
+    assert 1e9 <= min(took) < 2e9
 
 
 def test_delta_keeps_the_default_sample_type(desk):
@@ -189,30 +191,25 @@ def test_delta_with_bad_seconds(desk, seconds):
 
 
 def test_delta_with_debug(desk):
-    r = desk.error(400, 'seconds and debug params are incompatible',
-                   '/debug/pprof/heap?seconds=5&debug=1')
-    assert r.seconds < 1
+    desk.error(400, 'seconds and debug params are incompatible',
+               '/debug/pprof/heap?seconds=300&debug=1')        # at once
     assert desk.get('/debug/pprof/heap?seconds=1&debug=x').status == 200
     assert desk.get('/debug/pprof/heap?seconds=').status == 200
 
 
 def test_profile(desk, host):
-    before = host.cpu_seconds()
-    p = desk.profile('profile?seconds=2')
-    used = host.cpu_seconds() - before
-    assert 2 <= p.response.seconds < 4
-    assert 2e9 <= p.duration_nanos < 2.5e9
+    p, used, outside = host.profile_and_cpu('profile?seconds=2')
+    assert 2e9 <= p.duration_nanos
     assert p.period == 10000000
     # One thread that never sleeps; a machine that is shared gives it less than two seconds.
-    assert 0.9 * used - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
+    assert 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
     for s in p.samples:
         assert s.values['cpu'] == s.values['samples'] * p.period
 
 
 def test_first_of_two_seconds_counts(desk):
-    p = desk.profile('profile?seconds=1&seconds=9')
-    assert 1 <= p.response.seconds < 3
-    assert 1 <= desk.profile('heap?seconds=1&seconds=zz').response.seconds < 3
+    assert 1e9 <= desk.profile('profile?seconds=1&seconds=300').duration_nanos
+    assert 1e9 <= desk.profile('heap?seconds=1&seconds=zz').duration_nanos
 
 
 @pytest.mark.parametrize('seconds', ['0', '-1', 'abc', '1.5', None])
@@ -227,34 +224,31 @@ def test_profile_with_bad_seconds_takes_thirty(desk, seconds):
 
 def test_after_a_client_has_left(desk):
     c = http.client.HTTPConnection(desk.host, desk.port)
-    c.request('GET', '/debug/pprof/profile?seconds=30')
+    c.request('GET', '/debug/pprof/profile?seconds=300')
     time.sleep(0.2)
     c.close()
-    assert desk.profile('profile?seconds=1').response.seconds < 3
+    assert 1e9 <= desk.profile('profile?seconds=1').duration_nanos
 
 
 def test_everyone_has_their_own_window(desk, host):
     """Go says "already in use" to the second one."""
-    used = host.cpu_seconds()
-    began = time.monotonic()
-    long = Background(lambda: desk.profile('profile?seconds=4'))
+    long = Background(lambda: host.profile_and_cpu('profile?seconds=8'))
     time.sleep(0.5)
     short = [Background(lambda: desk.profile('profile?seconds=1')) for _ in range(3)]
     delta = Background(lambda: desk.profile('heap?seconds=2'))
-    # Meanwhile nobody waits for anybody.
+    # Meanwhile nobody waits for anybody: all this is over before the longest window is.
     for _ in range(10):
-        assert desk.get('/debug/pprof/cmdline').seconds < 2
-        assert desk.profile('heap').response.seconds < 3
+        assert desk.get('/debug/pprof/cmdline').status == 200
+        desk.profile('heap')
     for one in short:
         p = one.get()
-        assert 1 <= p.response.seconds < 3.5
-        assert 1e9 <= p.duration_nanos < 1.5e9
-        assert 0 < p.total('cpu') < 1.15 * p.duration_nanos
-    assert delta.get().response.seconds < 4
-    p = long.get()
-    used = host.cpu_seconds() - used
-    assert 4 <= time.monotonic() - began < 8
-    assert 0.9 * used - 0.2 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
+        assert 1e9 <= p.duration_nanos
+        assert 0 < p.total('cpu') < 1.05 * p.duration_nanos + 0.1e9
+    assert 2e9 <= delta.get().duration_nanos
+    assert long.thread.is_alive()
+    p, used, outside = long.get()
+    assert 8e9 <= p.duration_nanos
+    assert 0.9 * used - outside - 0.2 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
 
 
 # --- cmdline, symbol ---
@@ -311,8 +305,8 @@ def test_symbol_at_any_depth(desk):
 # --- methods ---
 
 ALL = ['/debug/pprof/', '/debug/pprof/heap', '/debug/pprof/allocs', '/debug/pprof/heap?debug=1',
-       '/debug/pprof/cmdline', '/debug/pprof/symbol', '/debug/pprof/profile?seconds=30',
-       '/debug/pprof/heap?seconds=30', '/debug/pprof/config', '/debug/pprof/nosuch', '/nosuch',
+       '/debug/pprof/cmdline', '/debug/pprof/symbol', '/debug/pprof/profile?seconds=300',
+       '/debug/pprof/heap?seconds=300', '/debug/pprof/config', '/debug/pprof/nosuch', '/nosuch',
        '/debug/pprof']
 
 
@@ -320,7 +314,7 @@ ALL = ['/debug/pprof/', '/debug/pprof/heap', '/debug/pprof/allocs', '/debug/ppro
 def test_head(desk, path):
     """As GET, without the body, and without taking a profile."""
     r = desk.request('HEAD', path)
-    assert r.body == b'' and r.seconds < 2
+    assert r.body == b''
     if 'seconds' in path:
         assert r.status == 200
         return

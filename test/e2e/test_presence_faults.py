@@ -125,17 +125,17 @@ def try_some(what, tries=3):
 def ask_everything(h, tries, names=True):
     """names False: a fault may have cost the names of an object."""
     def index():
-        assert h.get('/debug/pprof/', timeout=5).status == 200
+        assert h.get('/debug/pprof/', timeout=30).status == 200
 
     def heap():
-        p = h.profile('heap', timeout=5)
+        p = h.profile('heap', timeout=30)
         # A process that could not be read at start, or has no memory for a heap profile, said so.
         if not (h.said('short stacks') or h.said('no heap profile') or 'thread_no_slot' in h.given_up()):
             got = p.total('inuse_space', **({'having': 'wait_for_end'} if names else {}))
             assert 0 <= got - 1000000 < (10000 if names else 500000), p.functions
 
     def cmdline():
-        assert b'wait' in h.get('/debug/pprof/cmdline', timeout=5).body
+        assert b'wait' in h.get('/debug/pprof/cmdline', timeout=30).body
     for question in (index, heap, cmdline):
         try_some(question, tries)
 
@@ -250,7 +250,7 @@ def test_each_mapping_refused_turns_one_thing_off(start_failing):
         h = start_failing(WAITS, *before, fail('mmap', n), **BUSY)
         try:
             if settle(h):
-                try_some(lambda: h.profile('heap', timeout=5))
+                try_some(lambda: h.profile('heap', timeout=30))
                 eventually('each refused mapping counts', lambda: h.record.read().failed ==
                            (try_some(h.given_up) or {}).get('map_refused', 0))
                 counts[n] = h.record.read().of['mmap']

