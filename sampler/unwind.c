@@ -220,8 +220,12 @@ static bool arrive(struct unwind_walk *w, const struct cfi_row *row, uintptr_t s
 		   uintptr_t *at)
 {
 	uintptr_t caller_sp = w->regs->r[REGS_SP];
+	bool interrupted = w->exact;
 
 	w->exact = row->signal_frame;
+	/* Only vfork has its return address in a register, and takes no stack. */
+	if (interrupted && caller_sp == sp && row->reg[REGS_PC].how == CFI_REGISTER)
+		return true;
 	if (!row->signal_frame)
 		return unwind_memory_leave(&w->memory, sp, caller_sp);
 	*at = pc;

@@ -73,8 +73,9 @@ static int make_stack(void **state)
 	return 0;
 }
 
-/* The functions: CFA = rsp + 16 with rbp saved, red zone, stack pointer in rbp, outermost. */
-enum { PUSHED = 0, RED_ZONE = 0x100, FRAMED = 0x200, OUTERMOST = 0x300 };
+/* The functions: CFA = rsp + 16 with rbp saved, red zone, stack pointer in rbp, outermost, return
+ * address popped into rdi (vfork). */
+enum { PUSHED = 0, RED_ZONE = 0x100, FRAMED = 0x200, OUTERMOST = 0x300, POPPED = 0x400 };
 
 static int start(void **state)
 {
@@ -86,6 +87,7 @@ static int start(void **state)
 	image_fde(&image, IMAGE_CODE + RED_ZONE, 0x100, OPS(0x0f, 5, 0x77, 0x78, 0x06, 0x23, 8));
 	image_fde(&image, IMAGE_CODE + FRAMED, 0x100, OPS(0x0c, 6, 16, 0x86, 2));
 	image_fde(&image, IMAGE_CODE + OUTERMOST, 0x100, OPS(0x07, 16));
+	image_fde(&image, IMAGE_CODE + POPPED, 0x100, OPS(0x0e, 0, 0x09, 16, 5));
 	image_end(&image);
 	object = image_place(&image, image.n, true);
 	probes = lookups = 0;

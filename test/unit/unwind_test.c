@@ -31,6 +31,22 @@ static void a_stack_with_tables_is_walked_to_its_end(void **state)
 	assert_int_equal(probes, 0);
 }
 
+static void a_return_address_may_be_in_a_register(void **state)
+{
+	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(STACK_WORDS) };
+	struct regs regs = {
+		.r = { [REGS_PC] = IMAGE_CODE + POPPED + 8, [REGS_SP] = at(100),
+		       [5] = IMAGE_CODE + PUSHED + 5 },
+		.known = 0x1ffff,
+	};
+
+	(void)state;
+	stack[101] = IMAGE_CODE + OUTERMOST + 9;
+	assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, NULL, pc, FRAMES_MAX,
+				      &depth), UNWIND_COMPLETE);
+	CHECK_STACK(IMAGE_CODE + POPPED + 8, IMAGE_CODE + PUSHED + 4, IMAGE_CODE + OUTERMOST + 8);
+}
+
 static void a_call_at_the_end_of_a_function_belongs_to_it(void **state)
 {
 	(void)state;
@@ -340,6 +356,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_stack_with_tables_is_walked_to_its_end, start),
+		cmocka_unit_test_setup(a_return_address_may_be_in_a_register, start),
 		cmocka_unit_test_setup(a_call_at_the_end_of_a_function_belongs_to_it, start),
 		cmocka_unit_test_setup(frame_pointers_are_followed_where_no_table_is, start),
 		cmocka_unit_test_setup(tables_and_frame_pointers_take_turns, start),
