@@ -182,6 +182,15 @@ $(B)/test/bench/empty.so: test/bench/lib/empty.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
 
+# What each way to know a sampled block costs; and long runs of the heap profile.
+floors   := $(foreach n,0 1 2 3 4 5,$(B)/test/bench/floor_$n.so)
+$(B)/test/bench/floor_%.so: test/bench/lib/floors.c sampler/countdown.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(must) -fno-builtin -DFLOOR=$* -shared -Wl,-z,now -o $@ $<
+$(B)/test/bench/heap/long: test/bench/heap/long.c test/fake/heap_doors.h $(core) $(static_libs) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(cc) -Wno-missing-prototypes -fno-builtin-malloc -o $@ $< $(linked) -pthread
+
 -include $(tests:=.d)
 
 # The same objects with a kernel that fails as the environment wants it: test_presence_faults.py.
@@ -238,8 +247,8 @@ presence: all $(hosts) $(benches) $(failing) ## that part of e2e which shows tha
 
 TORTURE_SECONDS ?= 60
 # The unit tests are those of what is tortured.
-torture: all $(tortures) ## the unwinder: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
-	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py
+torture: all $(tortures) ## the unwinder and the heap: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
+	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py test/e2e/test_heap_torture.py
 	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined torture-unit
 
 torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules,test/unit/$f*_test.c))) \
@@ -254,6 +263,9 @@ soak-memory: all ## ten minutes of a compiler with little memory (SOAK="MINUTES 
 
 bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there costs, beside the peers
 	$(Q)B=$(B) test/bench/run_presence.py
+
+bench-heap: all $(benches) $(floors) $(B)/test/bench/heap/long ## what the heap profile costs: instructions, floors, long runs; a quarter of an hour
+	$(Q)B=$(B) test/bench/run_heap.py
 
 bench-unwind: $(bench_unwind) ## what a stack takes, beside frame pointers and libunwind; a minute
 	$(Q)B=$(B) test/bench/run_unwind.py
@@ -301,5 +313,5 @@ clean: ## remove $(B)
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-presence bench-unwind soak-memory oracle presence presence-faults lint install uninstall clean help FORCE
+.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-heap bench-presence bench-unwind soak-memory oracle presence presence-faults lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:

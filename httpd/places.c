@@ -95,6 +95,10 @@ static void name_place(struct places *p, struct place *place, const struct modul
 	static const struct names_answer no_code[] = {
 		{ "[truncated]", "[truncated]", FRAME_TRUNCATED, false },
 		{ "[evicted]", "[evicted]", FRAME_EVICTED, false },
+		{ "[brk in libc]", "[brk in libc]", FRAME_MAPPED_BRK, false },
+		{ "[main stack]", "[main stack]", FRAME_MAPPED_STACK, false },
+		{ "[mmap in libc]", "[mmap in libc]", FRAME_MAPPED_OTHER, false },
+		{ "[pprofshim]", "[pprofshim]", FRAME_MAPPED_OURS, false },
 	};
 
 	for (unsigned i = 0; i < COUNT_OF(no_code); i++)

@@ -6,6 +6,7 @@
 #include "encode/gzip.h"
 #include "httpd/job.h"
 #include "httpd/query.h"
+#include "httpd/unseen.h"
 #include "sampler/levels.h"
 #include "sampler/os.h"
 
@@ -72,6 +73,24 @@ static void add_drops(struct exchange *x, struct pprof *pprof)
 	}
 }
 
+static void add_unseen(struct exchange *x, struct pprof *pprof)
+{
+	const struct unseen *u;
+
+	unseen_look(x->desk->ground);
+	for (size_t i = 0; (u = unseen_at(i)) != NULL; i++) {
+		char text[128];
+		struct buf b = buf_bounded(text, sizeof(text));
+
+		buf_string(&b, "heap_unseen: ");
+		buf_string(&b, u->symbol);
+		buf_string(&b, ": ");
+		buf_string(&b, u->says);
+		buf_end(&b);
+		pprof_comment(pprof, text);
+	}
+}
+
 /* What a job needs beside its stack: too large for that. */
 struct work {
 	frame_t  frame[PROFILES_FRAMES_MAX];
@@ -82,7 +101,8 @@ static void add_sample(struct exchange *x, const struct profile_kind *kind, stru
 		       struct places *places, struct work *work, const struct sample *s)
 {
 	const char *thread = x->desk->ground->thread_name(s->key.thread);
-	struct pprof_label label = { .key = "thread", .str = thread };
+	struct pprof_label label[2];
+	size_t labels = 0;
 	int64_t value[PPROF_VALUES_MAX], any = 0;
 	struct profile_stack stack;
 
@@ -94,8 +114,11 @@ static void add_sample(struct exchange *x, const struct profile_kind *kind, stru
 	profiles_stack(x, kind, places, s->key.stack, work->frame, &stack);
 	for (unsigned i = 0; i < stack.depth; i++)
 		work->location[i] = places_location(places, stack.frame[i]);
-	pprof_add_sample(pprof, work->location, stack.depth, value, &label,
-			 s->key.thread != 0 && *thread != '\0');
+	if (s->key.thread != 0 && *thread != '\0')
+		label[labels++] = (struct pprof_label){ .key = "thread", .str = thread };
+	if (s->key.size != 0)
+		label[labels++] = (struct pprof_label){ .key = "bytes", .num = s->key.size };
+	pprof_add_sample(pprof, work->location, stack.depth, value, label, labels);
 }
 
 static bool wants_thread_label(const struct exchange *x)
@@ -132,7 +155,8 @@ static void add_samples(struct exchange *x, const struct profile_kind *kind, str
 	struct samples samples;
 
 	samples_collect(&samples, &x->arena, &x->window,
-			wants_thread_label(x) ? SAMPLES_BY_THREAD : SAMPLES_BY_STACK);
+			(wants_thread_label(x) ? SAMPLES_BY_THREAD : 0) |
+				(kind->has_sizes ? SAMPLES_BY_SIZE : 0));
 	if (!x->arena.failed)
 		profiles_merge(x, kind, places, work->frame, &samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
@@ -150,12 +174,16 @@ static void write_proto(struct exchange *x, const struct profile_kind *kind)
 
 	if (gzip == NULL)
 		return;
+	if (kind->ground == GROUND_MAPPED)
+		x->desk->ground->compare_maps();
 	fill_head(x, kind, &head);
 	body_breather_init(&breather, gzip_sink(gzip));
 	pprof = pprof_begin(&x->arena, &breather.sink, &head);
 	if (pprof == NULL)
 		return;
 	add_drops(x, pprof);
+	if (kind->ground == GROUND_HEAP)
+		add_unseen(x, pprof);
 	add_samples(x, kind, pprof);
 	if (pprof_end(pprof) < 0 || gzip_end(gzip) < 0)
 		x->arena.failed = true;
@@ -192,28 +220,48 @@ static void serve_delta(struct exchange *x, const struct profile_kind *kind, int
 	profiles_serve_window(x, kind, seconds, filename);
 }
 
+/* What there is now: of blocks that have lived for min_age_s seconds, unless that is 0. */
+static void serve_snapshot(struct exchange *x, const struct profile_kind *kind, int64_t min_age_s,
+			   bool text)
+{
+	x->desk->ground->refresh();
+	if (min_age_s > 0)
+		window_old(&x->window, &x->arena, x->desk->ground, (uint64_t)min_age_s);
+	else
+		window_all(&x->window, x->desk->ground, kind->ground);
+	if (x->arena.failed)
+		return;
+	if (text) {
+		exchange_text(x);
+		kind->text(x);
+	} else {
+		exchange_file(x, kind->name);
+		write_proto(x, kind);
+	}
+}
+
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind)
 {
 	struct request_text query = x->request.query;
-	int64_t seconds = 0, debug = query_int_or(query.at, query.len, "debug", 0);
-	int found = query_int(query.at, query.len, "seconds", &seconds);
+	int64_t seconds = 0, min_age = 0, debug = query_int_or(query.at, query.len, "debug", 0);
+	int found = query_int(query.at, query.len, "seconds", &seconds), aged = QUERY_ABSENT;
+
+	if (kind->has_ages)
+		aged = query_int(query.at, query.len, "min_age", &min_age);
 
 	if (found == QUERY_BAD || (found == QUERY_INT && seconds <= 0)) {
 		exchange_error(x, 400,
 			       "invalid value for \"seconds\" - must be a positive integer");
 	} else if (found == QUERY_INT && debug != 0) {
 		exchange_error(x, 400, "seconds and debug params are incompatible");
+	} else if (aged == QUERY_BAD || (aged == QUERY_INT && min_age <= 0)) {
+		exchange_error(x, 400,
+			       "invalid value for \"min_age\" - must be a positive integer");
+	} else if (found == QUERY_INT && aged == QUERY_INT) {
+		exchange_error(x, 400, "seconds and min_age params are incompatible");
 	} else if (found == QUERY_INT) {
 		serve_delta(x, kind, seconds);
 	} else {
-		window_all(&x->window, x->desk->ground, kind->ground);
-		x->desk->ground->refresh();
-		if (debug != 0) {
-			exchange_text(x);
-			kind->text(x);
-		} else {
-			exchange_file(x, kind->name);
-			write_proto(x, kind);
-		}
+		serve_snapshot(x, kind, min_age, debug != 0);
 	}
 }

@@ -19,6 +19,8 @@ struct profile_kind {
 	struct pprof_value_type  period_type;
 	const char              *default_sample_type;   /* NULL: the client takes the last */
 	bool                     hides_allocator;       /* leaf frames of malloc are left out */
+	bool                     has_ages;              /* min_age= is asked for */
+	bool                     has_sizes;             /* samples are of objects of one size */
 	int64_t (*period)(const struct ground_rates *rates);
 	/* The values of one sample from its counters. */
 	void (*values)(const int64_t counter[SITES_VALUES], int64_t *value);
@@ -26,7 +28,8 @@ struct profile_kind {
 	void (*text)(struct exchange *x);
 };
 
-/* Go's order of checks for a named profile: seconds, gc, debug (go-contract.md 1.3, 1.4). */
+/* Go's order of checks for a named profile: seconds, gc, debug (go-contract.md 1.3, 1.4); ours
+ * come after. */
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind);
 
 /* Waits until `seconds` after the beginning of x->window and writes what happened in it. */

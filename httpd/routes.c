@@ -16,8 +16,12 @@ static const struct route routes[] = {
 	{ "config", serve_config, GET ", POST",
 	  "The rates as JSON; POST changes them, as JSON or as a form.", -1 },
 	{ "heap", serve_heap, GET,
-	  "Sampled allocations that are live now. gc=1 is accepted; there is no collector to run.",
+	  "Sampled allocations that are live now. min_age=60: those of a minute ago or before. "
+	  "gc=1 is accepted; there is no collector to run.",
 	  GROUND_HEAP },
+	{ "mmap", serve_mmap, GET,
+	  "Anonymous memory that is mapped now; what no call showed is in brackets.",
+	  GROUND_MAPPED },
 	{ "profile", serve_profile, GET,
 	  "CPU time of the next seconds=N (30), for any number of clients at once.",
 	  -1 },

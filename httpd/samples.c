@@ -55,6 +55,7 @@ static void add_row(struct table *t, struct samples *out, const struct window *w
 	if ((by & SAMPLES_BY_THREAD) == 0)
 		key.thread = 0;
 	s = find(t, out, &key);
+	out->of_row[row] = (uint32_t)(s - out->sample) + 1;
 	for (unsigned i = 0; i < SITES_VALUES; i++)
 		s->value[i] += value[i];
 }
@@ -69,7 +70,9 @@ void samples_collect(struct samples *out, struct arena *arena, struct window *w,
 	while (slots < 2 * end)
 		slots *= 2;
 	out->count = 0;
+	out->rows = end;
 	out->sample = arena_alloc(arena, end * sizeof(*out->sample));
+	out->of_row = arena_alloc(arena, end * sizeof(*out->of_row));
 	t.index = arena_alloc(arena, slots * sizeof(*t.index));
 	t.mask = slots - 1;
 	for (uint32_t row = 1; !arena->failed && row < end; row++) {
@@ -89,13 +92,16 @@ struct seen {
 void samples_merge(struct samples *s, struct arena *arena,
 		   uint64_t (*shown)(void *with, uint32_t stack), void *with)
 {
-	uint32_t slots = 16, kept = 0;
+	uint32_t slots = 16, kept = 0, *now;
 	struct seen *seen;
 
 	while (slots < 2 * s->count)
 		slots *= 2;
 	seen = arena_alloc(arena, slots * sizeof(*seen));
-	for (uint32_t i = 0; seen != NULL && i < s->count; i++) {
+	now = arena_alloc(arena, (s->count + 1) * sizeof(*now));
+	if (arena->failed)
+		return;
+	for (uint32_t i = 0; i < s->count; i++) {
 		const struct sample from = s->sample[i];
 		uint64_t hash = levels_hash(shown(with, from.key.stack) ^
 					    (uint64_t)from.key.size << 32 ^
@@ -107,11 +113,14 @@ void samples_merge(struct samples *s, struct arena *arena,
 		if (seen[at].sample == 0) {
 			s->sample[kept] = from;
 			seen[at] = (struct seen){ hash, ++kept };
+			now[i + 1] = kept;
 			continue;
 		}
+		now[i + 1] = seen[at].sample;
 		for (unsigned v = 0; v < SITES_VALUES; v++)
 			s->sample[seen[at].sample - 1].value[v] += from.value[v];
 	}
-	if (seen != NULL)
-		s->count = kept;
+	for (uint32_t row = 0; row < s->rows; row++)
+		s->of_row[row] = now[s->of_row[row]];
+	s->count = kept;
 }

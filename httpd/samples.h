@@ -18,6 +18,8 @@ struct sample {
 struct samples {
 	struct sample *sample;
 	uint32_t       count;
+	uint32_t      *of_row;          /* by row below rows: its sample + 1; 0 none */
+	uint32_t       rows;
 };
 
 /* All samples of the window with any counter that is not 0, in the order in which their first sites

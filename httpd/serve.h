@@ -11,5 +11,6 @@ void serve_symbol(struct exchange *x);
 void serve_profile(struct exchange *x);         /* serve_profile.c */
 void serve_heap(struct exchange *x);
 void serve_allocs(struct exchange *x);
+void serve_mmap(struct exchange *x);            /* serve_mapped.c */
 
 #endif

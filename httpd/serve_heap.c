@@ -1,13 +1,10 @@
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-
 #include "encode/text.h"
+#include "httpd/ages.h"
 #include "httpd/job.h"
+#include "httpd/memstats.h"
 #include "httpd/profiles.h"
 #include "httpd/serve.h"
 #include "sampler/random.h"
-#include "sampler/sys.h"
 
 static int64_t period(const struct ground_rates *rates)
 {
@@ -56,8 +53,26 @@ static void add_total(struct text_heap *total, const struct text_heap *row)
 	total->alloc_bytes += row->alloc_bytes;
 }
 
+/* A comment to readers of the text. */
+static void write_ages(struct buf *b, const struct ages *ages)
+{
+	const struct { const char *says; uint32_t age_s; } age[] = {
+		{ "# ages: youngest ", ages->youngest_s }, { "s, median ", ages->median_s },
+		{ "s, oldest ", ages->oldest_s },
+	};
+
+	if (ages->blocks == 0)
+		return;
+	for (unsigned i = 0; i < COUNT_OF(age); i++) {
+		buf_string(b, age[i].says);
+		buf_unsigned(b, age[i].age_s);
+	}
+	buf_string(b, "s\n");
+}
+
 static void write_row(struct exchange *x, struct buf *b, const struct profile_kind *kind,
-		      struct places *places, struct text_work *work, const struct sample *s)
+		      struct places *places, struct text_work *work, const struct sample *s,
+		      const struct ages *ages)
 {
 	struct text_heap row = raw(s->value);
 	struct profile_stack stack;
@@ -80,37 +95,30 @@ static void write_row(struct exchange *x, struct buf *b, const struct profile_ki
 	}
 	text_heap_row(b, &row);
 	text_addresses(b, work->address, stack.depth);
+	write_ages(b, ages);
 	text_frames(b, work->text, stack.depth);
 }
 
-#define STATS 7
-
-/* What is known without asking the host's allocator. */
-static void write_stats(struct buf *b, const int64_t c[SITES_VALUES])
+/* Of the whole heap, also where the rows are not. */
+static void write_stats(struct exchange *x, struct buf *b)
 {
-	int64_t value[PPROF_VALUES_MAX];
-	struct rusage usage;
-	const char *const name[STATS] = { "Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc",
-					  "HeapObjects", "MaxRSS" };
-	struct text_stat stat[STATS];
-	char text[STATS][24];
+	const struct ground *ground = x->desk->ground;
+	uint64_t now[SITES_VALUES];
+	int64_t sum[SITES_VALUES] = { 0 }, value[PPROF_VALUES_MAX];
+	struct memstats_heap whole;
+	struct site_key key;
 
-	memset(&usage, 0, sizeof(usage));
-	sys_call2(SYS_getrusage, RUSAGE_SELF, &usage);
-	values(c, value);
-	{
-		const int64_t n[STATS] = { value[3], value[1], value[0], value[0] - value[2],
-					   value[3], value[2], usage.ru_maxrss * 1024 };
+	for (uint32_t row = 1, end = ground->end(GROUND_HEAP); row < end; row++) {
+		bool there = ground->read(GROUND_HEAP, row, &key, now);
 
-		for (unsigned i = 0; i < STATS; i++) {
-			struct buf digits = buf_bounded(text[i], sizeof(text[i]));
-
-			buf_signed(&digits, n[i]);
-			buf_end(&digits);
-			stat[i] = (struct text_stat){ name[i], text[i] };
-		}
+		for (unsigned i = 0; there && i < SITES_VALUES; i++)
+			sum[i] += (int64_t)now[i];
+		if (row % 256 == 0)
+			job_breathe();
 	}
-	text_stats(b, stat, STATS);
+	values(sum, value);
+	whole = (struct memstats_heap){ value[0], value[1], value[2], value[3] };
+	memstats_write(b, &whole);
 }
 
 static void write_text(struct exchange *x);
@@ -125,6 +133,8 @@ static void write_text(struct exchange *x);
 		.period_type = { "space", "bytes" },                                           \
 		.default_sample_type = (default_type),                                         \
 		.hides_allocator = true,                                                       \
+		.has_ages = true,                                                              \
+		.has_sizes = true,                                                             \
 		.period = period,                                                              \
 		.values = values,                                                              \
 		.text = write_text,                                                            \
@@ -137,11 +147,14 @@ static void write_rows(struct exchange *x, struct buf *b, struct samples *sample
 {
 	struct places *places = places_new(&x->arena, x->desk, NULL);
 	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
+	const struct ages *ages = NULL;
 
 	if (!x->arena.failed)
 		profiles_merge(x, &heap, places, work->frame, samples);
+	if (!x->arena.failed)
+		ages = ages_of(&x->arena, &x->window, samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples->count; i++) {
-		write_row(x, b, &heap, places, work, &samples->sample[i]);
+		write_row(x, b, &heap, places, work, &samples->sample[i], &ages[i]);
 		job_breathe();
 	}
 }
@@ -151,7 +164,6 @@ static void write_text(struct exchange *x)
 	struct ground_rates rates;
 	struct samples samples;
 	struct text_heap total = { 0, 0, 0, 0 };
-	int64_t counters[SITES_VALUES] = { 0 };
 	char bytes[4096];
 	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
 
@@ -163,12 +175,10 @@ static void write_text(struct exchange *x)
 		struct text_heap row = raw(samples.sample[i].value);
 
 		add_total(&total, &row);
-		for (unsigned v = 0; v < SITES_VALUES; v++)
-			counters[v] += samples.sample[i].value[v];
 	}
 	text_heap_head(&b, &total, rates.heap_rate);
 	write_rows(x, &b, &samples);
-	write_stats(&b, counters);
+	write_stats(x, &b);
 	buf_flush(&b);
 }
 

@@ -2,6 +2,7 @@
 #include "encode/buf.h"
 #include "httpd/routes.h"
 #include "httpd/serve.h"
+#include "httpd/unseen.h"
 
 static uint64_t count_of(const struct exchange *x, const struct route *r)
 {
@@ -44,6 +45,24 @@ static void write_descriptions(struct buf *b)
 	buf_string(b, "</ul>\n</p>\n");
 }
 
+/* Returns how many. */
+static unsigned write_unseen(struct exchange *x, struct buf *b)
+{
+	const struct unseen *u;
+	unsigned n = 0;
+
+	unseen_look(x->desk->ground);
+	while ((u = unseen_at(n)) != NULL) {
+		n++;
+		buf_string(b, "<li>heap_unseen ");
+		buf_html(b, u->symbol);
+		buf_string(b, ": ");
+		buf_html(b, u->says);
+		buf_string(b, "</li>\n");
+	}
+	return n;
+}
+
 static void write_ours(struct exchange *x, struct buf *b)
 {
 	struct ground_rates rates;
@@ -70,6 +89,7 @@ static void write_ours(struct exchange *x, struct buf *b)
 		buf_html(b, count_says((enum count)i));
 		buf_string(b, "</li>\n");
 	}
+	lost += write_unseen(x, b);
 	buf_string(b, lost == 0 ? "<li>nothing</li>\n</ul>\n" : "</ul>\n");
 }
 

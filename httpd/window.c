@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "httpd/job.h"
+#include "httpd/live.h"
 #include "sampler/os.h"
 
 /* How long a reading stands back for the ground, which waits for those before it to end. */
@@ -48,7 +49,8 @@ void window_close(struct window *w)
 
 void window_begin_reading(struct window *w)
 {
-	for (unsigned i = 0; i < WAITS && windows.waits[w->profile]; i++)
+	/* Again: the ground waits for this one. */
+	for (unsigned i = 0; !w->is_read && i < WAITS && windows.waits[w->profile]; i++)
 		job_sleep_until(os_monotonic_ns() + WAIT_NS);
 	w->is_read = true;
 }
@@ -72,12 +74,58 @@ void window_open(struct window *w, struct arena *arena, const struct ground *gro
 	w->is_read = false;
 }
 
+struct old_walk {
+	struct live_walk walk;
+	struct window   *window;
+};
+
+static void add_old(struct live_walk *walk, const struct heap_block *b, uint64_t age_s)
+{
+	const struct window *w = ((struct old_walk *)walk)->window;
+	uint64_t *value = &w->old[(size_t)b->row * SITES_VALUES];
+
+	(void)age_s;
+	if (b->row >= w->end)           /* a new one, on a row that was not there */
+		return;
+	value[HEAP_ALLOC_OBJECTS] += b->weight;
+	value[HEAP_ALLOC_BYTES] += heap_weighed_bytes(b);
+	value[HEAP_ALLOC_RAW]++;
+	value[HEAP_ALLOC_RAW_BYTES] += b->size;
+}
+
+void window_old(struct window *w, struct arena *arena, const struct ground *ground,
+		uint64_t min_age_s)
+{
+	struct old_walk walk = { { add_old, min_age_s }, w };
+
+	window_all(w, ground, GROUND_HEAP);
+	window_begin_reading(w);
+	w->end = ground->end(GROUND_HEAP);
+	w->min_age_s = min_age_s;
+	w->old = arena_alloc(arena, (size_t)w->end * SITES_VALUES * sizeof(*w->old));
+	if (w->old != NULL)
+		live_each(ground, &walk.walk);
+}
+
+/* What a row counted, before it is compared with the beginning. */
+static bool read_now(const struct window *w, uint32_t row, struct site_key *key,
+		     uint64_t now[SITES_VALUES])
+{
+	if (!w->ground->read(w->profile, row, key, now))
+		return false;
+	if (w->old == NULL)
+		return true;
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		now[i] = row < w->end ? w->old[(size_t)row * SITES_VALUES + i] : 0;
+	return true;
+}
+
 bool window_read(const struct window *w, uint32_t row, struct site_key *key,
 		 int64_t value[SITES_VALUES])
 {
 	uint64_t now[SITES_VALUES];
 
-	if (!w->ground->read(w->profile, row, key, now))
+	if (!read_now(w, row, key, now))
 		return false;
 	for (unsigned i = 0; i < SITES_VALUES; i++) {
 		uint64_t then = w->then != NULL && row < w->end

@@ -20,6 +20,8 @@ struct window {
 	enum ground_profile  profile;
 	uint32_t  end;                  /* rows at the beginning; later ones began at 0 */
 	uint64_t *then;                 /* SITES_VALUES each; NULL: from the beginning of all */
+	uint64_t  min_age_s;            /* of window_old */
+	uint64_t *old;                  /* the same of window_old, instead of what was counted */
 	uint64_t  evicted[SITES_VALUES];        /* of then: of rows that were evicted since */
 	uint64_t  begin_ns;             /* CLOCK_MONOTONIC */
 	uint64_t  begin_real_ns;        /* CLOCK_REALTIME */
@@ -32,6 +34,11 @@ void window_all(struct window *w, const struct ground *ground, enum ground_profi
 /* Everything from now on.  When the arena is full: as window_all. */
 void window_open(struct window *w, struct arena *arena, const struct ground *ground,
 		 enum ground_profile profile);
+/* The heap's blocks that live now and have lived for so long, as if nothing else had ever been
+ * allocated: what is in use of them is what was allocated.  It is being read from now on.  When the
+ * arena is full: as window_all. */
+void window_old(struct window *w, struct arena *arena, const struct ground *ground,
+		uint64_t min_age_s);
 /* Before the arena is reset, and at the latest with the request. */
 void window_close(struct window *w);
 

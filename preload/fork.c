@@ -10,6 +10,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
+#include "sampler/mapped.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
@@ -49,6 +50,7 @@ static void settle_all(void)
 	threads_after_fork();
 	generations_after_fork(&cpu_table);
 	heap_after_fork();
+	mapped_after_fork();
 	modules_after_fork();
 	tables_after_fork();
 	desk_after_fork();
@@ -56,6 +58,7 @@ static void settle_all(void)
 		desk_stay_away();
 		cpu_ctl_set_hz(0);
 		heap_set_rate(0);
+		mapped_stop();
 		return;
 	}
 	ticks = cpu_ctl_after_fork(DESK_AFTER_NS);

@@ -25,6 +25,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
+#include "sampler/mapped.h"
 #include "sampler/modules.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
@@ -146,7 +147,7 @@ static bool start_cpu(void)
 
 static void start_heap(void)
 {
-	if (heap_init(config.memory / 2) < 0) {
+	if (heap_init(config.memory / 16 * 7) < 0) {
 		log_line(LOG_ERROR, "no memory: no heap profile", NULL);
 		return;
 	}
@@ -154,6 +155,12 @@ static void start_heap(void)
 		count_add(COUNT_HEAP_SHADOWED);
 	heap_set_rate(config.heap_rate);
 	self.heap_left = 0;     /* the main thread draws its first gap now */
+}
+
+static void start_mapped(void)
+{
+	if (mapped_init(config.memory / 16) < 0)
+		log_line(LOG_ERROR, "no memory: no profile of what is mapped", NULL);
 }
 
 /* --- the desk -------------------------------------------------------------------------------- */
@@ -249,6 +256,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 		os_reserve_wiped(config.memory + TABLES_EXTRA);
 		has_cpu = start_cpu();
 		start_heap();
+		start_mapped();
 		has_desk = start_desk(desk);
 		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk,
 			  counts_threads_at_fork());

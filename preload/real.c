@@ -105,6 +105,7 @@ static void first_cfree(void *p)
 		real_resolve(); \
 		return real.name args; \
 	}
+REAL_MAPPINGS(X)
 REAL_OTHERS(X)
 #undef X
 

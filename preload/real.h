@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -78,7 +79,19 @@ typedef void *(*real_start)(void *);
 	X(real_handler, sysv_signal, (int sig, real_handler handler), (sig, handler))              \
 	X(real_handler, __sysv_signal, (int sig, real_handler handler), (sig, handler))
 
-#define REAL_LIST(X) REAL_BLOCKS(X) REAL_OTHERS(X)
+/* Under the names that hook_mmap.c has for their types: libc's own differ. */
+#define REAL_MAPPINGS(X)                                                                           \
+	X(void *, mmap, (void *at, size_t n, int protection, int flags, int fd, off_t offset),     \
+	  (at, n, protection, flags, fd, offset))                                                  \
+	X(void *, mmap64, (void *at, size_t n, int protection, int flags, int fd, off_t offset),   \
+	  (at, n, protection, flags, fd, offset))                                                  \
+	X(int, munmap, (void *p, size_t n), (p, n))                                                \
+	X(void *, mremap, (void *p, size_t had, size_t n, int flags, void *to),                    \
+	  (p, had, n, flags, to))                                                                  \
+	X(int, brk, (void *end), (end))                                                            \
+	X(void *, sbrk, (intptr_t by), (by))
+
+#define REAL_LIST(X) REAL_BLOCKS(X) REAL_MAPPINGS(X) REAL_OTHERS(X)
 
 /* C++'s operators new and delete, by their mangled names (Itanium ABI; size_t is m).  Where no
  * allocator brings its own, their doors are hidden (preload/real.c); calls that were bound to them

@@ -22,6 +22,12 @@
 	X(HEAP_NESTED, heap_nested, "heap samples inside another sample of ours")                  \
 	X(HEAP_STALE, heap_stale, "live heap samples whose block was freed behind our back")       \
 	X(HEAP_EVICTED, heap_evicted, "heap sites that others took the memory of: [evicted]")      \
+	X(MMAP_NO_STACK, mmap_no_stack, "mmap calls without memory for their stack: [evicted]")    \
+	X(MMAP_NO_SITE, mmap_no_site, "mmap calls without memory for their site: [evicted]")       \
+	X(MMAP_NO_ROOM, mmap_no_room, "mapped ranges without room: allocated, but not in use")     \
+	X(MMAP_NESTED, mmap_nested, "mmap calls where no stack can be taken: [evicted]")           \
+	X(MMAP_LOST, mmap_lost, "mmap and munmap calls that many others came before: not recorded")\
+	X(MMAP_EVICTED, mmap_evicted, "mmap sites that others took the memory of: [evicted]")      \
 	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
 	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
 	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \

@@ -119,8 +119,7 @@ struct look {
 	struct site_key key;
 };
 
-/* By the content of the stack: the same in both generations. */
-static uint64_t hash_key(const struct generations *g, const struct site_key *k)
+uint64_t generations_hash(const struct generations *g, const struct site_key *k)
 {
 	uint64_t low = stacks_hash(stacks_of(g, k->stack), id_of(k->stack)) |
 		       (uint64_t)k->size << 32;
@@ -195,12 +194,13 @@ static uint32_t make_row(void *table, const void *key)
 	return row;
 }
 
+static const struct levels_table rows = { is_row, make_row };
+
 static uint32_t intern(struct generations *g, struct look *look)
 {
-	static const struct levels_table rows = { is_row, make_row };
 	struct generation *present = generations_at(g, look->now);
 
-	look->hash = hash_key(g, &look->key);
+	look->hash = generations_hash(g, &look->key);
 	return levels_intern(&present->index, look->hash, &rows, g, look);
 }
 
@@ -209,6 +209,17 @@ uint32_t generations_row(struct generations *g, uint64_t now, const struct site_
 	struct look look = { .now = now, .key = *key };
 
 	return intern(g, &look);
+}
+
+uint32_t generations_find(struct generations *g, uint64_t now, const struct site_key *key)
+{
+	struct look look = { .now = now, .key = *key, .hash = generations_hash(g, key) };
+	uint32_t row = levels_find(&generations_at(g, now)->index, look.hash, &rows, g, &look);
+
+	/* It moves over, as one that is met again. */
+	if (row == 0 && generations_other(now) == GENERATIONS_OPEN && find_before(g, &look) != 0)
+		row = intern(g, &look);
+	return row;
 }
 
 void generations_move(struct generations *g, uint64_t now, uint32_t row,

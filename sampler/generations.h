@@ -51,6 +51,8 @@ enum generations_other {
 	GENERATIONS_CLOSED,     /* it will be cleared: nobody may look at it but our thread */
 };
 
+struct generations;
+
 struct generation {
 	struct stacks stacks;
 	struct levels index;            /* word: low half of the hash << 32 | row */
@@ -65,6 +67,8 @@ struct generations_kind {
 	 * has to be moved, early, where room must be left for what lives.  Until it has moved that,
 	 * samples have no more than this. */
 	unsigned reclaim_eighths, samples_eighths;
+	/* The row that a sample with this key counts on; NULL: generations_row. */
+	uint32_t (*row)(struct generations *g, uint64_t now, const struct site_key *key);
 	/* True for a row that must not be given back: NULL: there is none. */
 	bool (*lives)(const struct site_row *row);
 	enum count evicted;             /* sites that were; COUNT_REASONS: that is no loss */
@@ -124,6 +128,11 @@ static inline uint32_t generations_stack(uint64_t now, uint32_t id)
 
 /* The row of the site with this key, whose stack is in the present generation; 0 when full. */
 uint32_t generations_row(struct generations *g, uint64_t now, const struct site_key *key);
+
+/* The same, if there is one; 0: there is none yet. */
+uint32_t generations_find(struct generations *g, uint64_t now, const struct site_key *key);
+/* By the content of the stack: a site has the same in both generations. */
+uint64_t generations_hash(const struct generations *g, const struct site_key *key);
 
 /* The present one is full: true if there is another now. */
 bool generations_next(struct generations *g, uint64_t now);

@@ -1,12 +1,14 @@
 #include "sampler/ground.h"
 
 #include "sampler/cpu_ctl.h"
+#include "sampler/heap_live.h"
 #include "sampler/reclaim.h"
 #include "sampler/cpu_scan.h"
 #include "sampler/tables.h"
 #include "sampler/thread_names.h"
 
-static struct generations *const table[GROUND_PROFILES] = { &cpu_table, &heap_table };
+static struct generations *const table[GROUND_PROFILES] = { &cpu_table, &heap_table,
+							       &mapped_table };
 
 static uint32_t end(enum ground_profile profile)
 {
@@ -22,6 +24,14 @@ static bool read_row(enum ground_profile profile, uint32_t row, struct site_key 
 		 uint64_t value[SITES_VALUES])
 {
 	return sites_read(&table[profile]->sites, row, key, value);
+}
+
+static bool live_block(size_t cell, struct heap_block *block, uint64_t *born_ns)
+{
+	if (!heap_live_at(cell, block))
+		return false;
+	*born_ns = heap_birth_ns(block);
+	return true;
 }
 
 static unsigned frames(enum ground_profile profile, uint32_t stack, frame_t *frame, unsigned max)
@@ -74,12 +84,15 @@ const struct ground ground_table = {
 	.end = end,
 	.sites = count_sites,
 	.read = read_row,
+	.live_end = heap_live_end,
+	.live = live_block,
 	.frames = frames,
 	.thread_name = thread_names_get,
 	.reclaim = reclaim,
 	.refresh = refresh,
 	.wants_refresh = modules_are_wanted,
 	.compile = tables_compile,
+	.compare_maps = mapped_compare,
 	.find_threads = cpu_scan,
 	.rest = cpu_scan_rest,
 	.modules = modules_count,

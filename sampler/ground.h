@@ -13,10 +13,11 @@
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/heap.h"
+#include "sampler/mapped.h"
 #include "sampler/modules.h"
 #include "sampler/generations.h"
 
-enum ground_profile { GROUND_CPU, GROUND_HEAP, GROUND_PROFILES };
+enum ground_profile { GROUND_CPU, GROUND_HEAP, GROUND_MAPPED, GROUND_PROFILES };
 
 /* Bounds of the rates: the same for the options and for POST /debug/pprof/config. */
 #define GROUND_CPU_HZ_MAX    1000
@@ -35,6 +36,10 @@ struct ground {
 	/* A row's key and counters (cpu.h, heap.h).  False: there is none (yet). */
 	bool (*read)(enum ground_profile profile, uint32_t row, struct site_key *key,
 		     uint64_t value[SITES_VALUES]);
+	/* The live sampled blocks of the heap, each in a cell below live_end; born is the latest
+	 * time (os_monotonic_ns) at which it can have been allocated.  False: there is none. */
+	size_t (*live_end)(void);
+	bool (*live)(size_t cell, struct heap_block *block, uint64_t *born_ns);
 	/* The frames of a row's stack, leaf first; at most max.  Returns how many. */
 	unsigned (*frames)(enum ground_profile profile, uint32_t stack, frame_t *frame,
 			   unsigned max);
@@ -51,6 +56,8 @@ struct ground {
 	/* Compiles unwind tables that samples asked for, for about a millisecond.  True: there is
 	 * more to do. */
 	bool (*compile)(void);
+	/* Counts what is mapped and no door saw (mapped.h): before its profile is read. */
+	void (*compare_maps)(void);
 	/* Look for threads that came without a door, and for those that left without one. */
 	void (*find_threads)(void);
 	/* Our thread is about to wait, or has done so. */

@@ -4,6 +4,7 @@
 
 #include "sampler/count.h"
 #include "sampler/heap_live.h"
+#include "sampler/heap_sizes.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/sample.h"
@@ -32,6 +33,7 @@ int heap_init(uint64_t budget_bytes)
 		.rows_eighths = 2,
 		.reclaim_eighths = 2,
 		.samples_eighths = 4,
+		.row = heap_sizes_row,
 		.lives = lives,
 		.evicted = COUNT_HEAP_EVICTED,
 	};
@@ -63,19 +65,6 @@ void heap_set_rate(uint64_t bytes)
 uint64_t heap_rate(void)
 {
 	return atomic_load_explicit(&heap.rate, memory_order_relaxed);
-}
-
-/* Upper bound of the size's class: four classes to the doubling. */
-static uint32_t size_class(uint64_t size)
-{
-	uint64_t step;
-
-	if (size <= 16)
-		return 16;
-	if (size > UINT32_MAX / 2)
-		return UINT32_MAX;
-	step = (uint64_t)1 << (61 - __builtin_clzll(size - 1));
-	return (uint32_t)((size + step - 1) / step * step);
 }
 
 /* Draws the next gap, of which `passed` bytes are behind us already.  True: it ends among them.
@@ -114,7 +103,7 @@ static uint32_t find_row(size_t n, struct capture *c)
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	static const struct sample_losses losses = { COUNT_HEAP_NO_STACK, COUNT_HEAP_NO_SITE };
-	struct site_key key = { .size = size_class(n), .thread = self.name,
+	struct site_key key = { .size = heap_sizes_key(n), .thread = self.name,
 				.labels = self.labels };
 
 	regs_here(&c->regs);
@@ -184,6 +173,11 @@ void heap_pin(const void *p)
 uint64_t heap_weighed_bytes(const struct heap_block *b)
 {
 	return (uint64_t)((unsigned __int128)b->weight * b->size / RANDOM_WEIGHT_ONE);
+}
+
+uint64_t heap_birth_ns(const struct heap_block *b)
+{
+	return heap.start_ns + ((uint64_t)b->birth_s + 1) * 1000000000u;
 }
 
 void heap_take(const void *p, struct heap_block *out)

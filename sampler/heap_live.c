@@ -11,33 +11,50 @@
 
 _Atomic uint8_t heap_filter[1u << HEAP_FILTER_BITS];
 
+/* Cells of the second filter. */
+#define SIEVE_MAX (1u << 16)
+
 static struct {
 	struct levels       index;
 	struct heap_block  *entry;
+	_Atomic uint8_t    *sieve;              /* live blocks by their hash, behind the entries */
+	uint32_t            sieve_cells;
 	_Atomic unsigned    levels_used;        /* none beyond was ever written to */
 } live;
+
+static uint32_t sieve_cells(const struct levels *index)
+{
+	return levels_words(index) < SIEVE_MAX ? (uint32_t)levels_words(index) : SIEVE_MAX;
+}
+
+static size_t entry_bytes(const struct levels *index)
+{
+	return levels_words(index) * sizeof(*live.entry) + sieve_cells(index);
+}
 
 int heap_live_init(uint64_t budget_bytes)
 {
 	struct levels index;
 	struct heap_block *entry;
-	int err = levels_init(&index, budget_bytes / (8 + sizeof(struct heap_block)));
+	int err = levels_init(&index, budget_bytes / (8 + sizeof(*entry) + sizeof(*live.sieve)));
 
 	if (err < 0)
 		return err;
-	entry = os_map_wiped(levels_words(&index) * sizeof(*entry));
+	entry = os_map_wiped(entry_bytes(&index));
 	if (entry == NULL) {
 		levels_free(&index);
 		return -ENOMEM;
 	}
 	live.index = index;
+	live.sieve = (_Atomic uint8_t *)(entry + levels_words(&index));
+	live.sieve_cells = sieve_cells(&index);
 	live.entry = entry;
 	return 0;
 }
 
 void heap_live_free(void)
 {
-	os_unmap(live.entry, levels_words(&live.index) * sizeof(*live.entry));
+	os_unmap(live.entry, entry_bytes(&live.index));
 	live.entry = NULL;
 	levels_free(&live.index);
 }
@@ -47,27 +64,49 @@ void heap_live_clear(void)
 	if (live.entry == NULL)
 		return;
 	levels_clear(&live.index);
-	os_clear(live.entry, levels_words(&live.index) * sizeof(*live.entry));
+	os_clear(live.entry, entry_bytes(&live.index));
 	live.levels_used = 0;
 }
 
-static void filter_add(const void *p)
+/* --- what stands in front of the table -------------------------------------------------------- */
+
+static void cell_add(_Atomic uint8_t *cell)
 {
-	_Atomic uint8_t *cell = &heap_filter[heap_cell(p)];
 	uint8_t n = atomic_load_explicit(cell, memory_order_relaxed);
 
 	while (n != UINT8_MAX && !atomic_compare_exchange_weak(cell, &n, n + 1))
 		continue;
 }
 
-static void filter_remove(const void *p)
+static void cell_remove(_Atomic uint8_t *cell)
 {
-	_Atomic uint8_t *cell = &heap_filter[heap_cell(p)];
 	uint8_t n = atomic_load_explicit(cell, memory_order_relaxed);
 
 	while (n != UINT8_MAX && n != 0 && !atomic_compare_exchange_weak(cell, &n, n - 1))
 		continue;
 }
+
+/* Of the frees that heap_filter lets through nearly all are of a sampled block's neighbours on its
+ * page, one in a hundred at the default rate: a look-up in the table for each would cost every
+ * free three instructions. */
+static _Atomic uint8_t *sieve_of(uint64_t hash)
+{
+	return &live.sieve[(uint32_t)hash * (uint64_t)live.sieve_cells >> 32];
+}
+
+static void filters_add(const void *p, uint64_t hash)
+{
+	cell_add(&heap_filter[heap_cell(p)]);
+	cell_add(sieve_of(hash));
+}
+
+static void filters_remove(const void *p, uint64_t hash)
+{
+	cell_remove(&heap_filter[heap_cell(p)]);
+	cell_remove(sieve_of(hash));
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* The first word of a level's buckets for this hash that is `from`, made `to`; or -1. */
 static long swap_on(unsigned level, uint64_t hash, uint64_t from, uint64_t to)
@@ -114,6 +153,15 @@ static long claim_free(uint64_t address, uint64_t hash)
 	return i;
 }
 
+/* Release, because heap_live_at may be reading: who sees one of these also sees the busy word. */
+static void write_entry(struct heap_block *entry, const struct heap_block *b)
+{
+	__atomic_store_n(&entry->weight, b->weight, __ATOMIC_RELEASE);
+	__atomic_store_n(&entry->size, b->size, __ATOMIC_RELEASE);
+	__atomic_store_n(&entry->row, b->row, __ATOMIC_RELEASE);
+	__atomic_store_n(&entry->birth_s, b->birth_s, __ATOMIC_RELEASE);
+}
+
 enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
 				    struct heap_block *stale)
 {
@@ -127,22 +175,61 @@ enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
 		result = HEAP_LIVE_PUT;
 		if (live.entry == NULL || (i = claim_free(address, hash)) < 0)
 			return HEAP_LIVE_FULL;
-		filter_add(p);
+		filters_add(p, hash);
 	}
-	live.entry[i] = *b;
+	write_entry(&live.entry[i], b);
 	atomic_store_explicit(&live.index.words[i], address, memory_order_release);
 	return result;
 }
 
 bool heap_live_take(const void *p, struct heap_block *out)
 {
-	uint64_t address = (uintptr_t)p;
-	long i = live.entry != NULL && p != NULL ? claim(address, levels_hash(address)) : -1;
+	uint64_t address = (uintptr_t)p, hash = levels_hash(address);
+	long i;
 
+	if (live.entry == NULL || p == NULL ||
+	    atomic_load_explicit(sieve_of(hash), memory_order_relaxed) == 0)
+		return false;
+	i = claim(address, hash);
 	if (i < 0)
 		return false;
 	*out = live.entry[i];
 	atomic_store_explicit(&live.index.words[i], 0, memory_order_release);
-	filter_remove(p);
+	filters_remove(p, hash);
 	return true;
+}
+
+/* --- all of them ----------------------------------------------------------------------------- */
+
+static void read_entry(const struct heap_block *entry, struct heap_block *out)
+{
+	out->weight = __atomic_load_n(&entry->weight, __ATOMIC_ACQUIRE);
+	out->size = __atomic_load_n(&entry->size, __ATOMIC_ACQUIRE);
+	out->row = __atomic_load_n(&entry->row, __ATOMIC_ACQUIRE);
+	out->birth_s = __atomic_load_n(&entry->birth_s, __ATOMIC_ACQUIRE);
+}
+
+size_t heap_live_end(void)
+{
+	unsigned levels = atomic_load_explicit(&live.levels_used, memory_order_acquire);
+
+	return levels == 0 ? 0 : (live.index.before[levels - 1] + live.index.buckets[levels - 1]) *
+					 LEVELS_BUCKET;
+}
+
+/* The word says the same before and after.  Twice, because it would also if the address was taken
+ * and put again in between. */
+bool heap_live_at(size_t i, struct heap_block *out)
+{
+	uint64_t is = atomic_load_explicit(&live.index.words[i], memory_order_acquire);
+	struct heap_block again;
+
+	if (is == 0 || (is & BUSY) != 0)
+		return false;
+	read_entry(&live.entry[i], out);
+	if (atomic_load_explicit(&live.index.words[i], memory_order_acquire) != is)
+		return false;
+	read_entry(&live.entry[i], &again);
+	return out->weight == again.weight && out->size == again.size && out->row == again.row &&
+	       out->birth_s == again.birth_s;
 }

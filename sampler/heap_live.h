@@ -3,7 +3,7 @@
  * Exact: an address is in it from heap_live_put to heap_live_take.  In front of it stands heap.h's
  * filter, which says "surely not" for nearly every free.
  *
- * Context   any thread, inside handlers; lock-free.
+ * Context   any thread, inside handlers; lock-free; writers know nothing of readers.
  * Memory    the budget, touched as it fills; freed entries are used again. */
 #ifndef SAMPLER_HEAP_LIVE_H
 #define SAMPLER_HEAP_LIVE_H
@@ -25,7 +25,10 @@ enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
 /* p is not any more: true and *out, if it was here. */
 bool heap_live_take(const void *p, struct heap_block *out);
 
-/* Bytes that a block's sample stands for. */
-uint64_t heap_weighed_bytes(const struct heap_block *b);
+/* All of them, one by one, while others put and take: each block that stays is at one i below
+ * heap_live_end, and whole.  What comes or goes meanwhile may be missing.  False: none is there.
+ * Context: our thread. */
+size_t heap_live_end(void);
+bool heap_live_at(size_t i, struct heap_block *out);
 
 #endif

@@ -93,17 +93,21 @@ static inline _Atomic(uint64_t) *levels_look(const struct levels *l, uint64_t ha
 					     const struct levels_table *t, const void *table,
 					     const void *key, unsigned *at, uint32_t *id)
 {
-	for (; *at < l->count * LEVELS_CHOICES * LEVELS_BUCKET; ++*at) {
-		unsigned bucket = *at / LEVELS_BUCKET;
+	while (*at < l->count * LEVELS_CHOICES * LEVELS_BUCKET) {
+		unsigned bucket = *at / LEVELS_BUCKET, end = (bucket + 1) * LEVELS_BUCKET;
 		_Atomic(uint64_t) *word =
 			&l->words[levels_bucket(l, hash, bucket / LEVELS_CHOICES,
 						bucket % LEVELS_CHOICES) +
 				  *at % LEVELS_BUCKET];
-		uint64_t is = atomic_load_explicit(word, memory_order_acquire);
 
-		*id = (uint32_t)is;
-		if (is == 0 || (is >> 32 == (hash & 0xffffffffu) && t->is(table, *id, key)))
-			return word;
+		for (; *at < end; ++*at, word++) {
+			uint64_t is = atomic_load_explicit(word, memory_order_acquire);
+
+			*id = (uint32_t)is;
+			if (is == 0 ||
+			    (is >> 32 == (hash & 0xffffffffu) && t->is(table, *id, key)))
+				return word;
+		}
 	}
 	*id = 0;
 	return NULL;

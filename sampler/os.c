@@ -30,6 +30,13 @@ static size_t pages_of(size_t bytes)
 	return (mapped_size(bytes) + PAGE - 1) / PAGE * PAGE;
 }
 
+static _Atomic uint64_t mapped_bytes;
+
+uint64_t os_mapped_bytes(void)
+{
+	return mapped_bytes;
+}
+
 static void *map(size_t bytes)
 {
 	size_t size = mapped_size(bytes);
@@ -38,6 +45,7 @@ static void *map(size_t bytes)
 
 	if (p < 0 && p > -4096)
 		return NULL;
+	mapped_bytes += pages_of(bytes);
 	sys_call3(SYS_madvise, p, size, MADV_NOHUGEPAGE);
 	/* A debugger's core dump reads what nobody has touched, too. */
 	sys_call3(SYS_madvise, p, size, MADV_DONTDUMP);
@@ -90,13 +98,16 @@ void *os_map_wiped(size_t bytes)
 
 void os_unmap(void *p, size_t bytes)
 {
+	mapped_bytes -= pages_of(bytes);
 	sys_call2(SYS_munmap, p, mapped_size(bytes));
 }
 
 void os_trim(void *p, size_t bytes, size_t keep)
 {
-	if (pages_of(keep) < pages_of(bytes))
-		sys_call2(SYS_munmap, (char *)p + pages_of(keep), pages_of(bytes) - pages_of(keep));
+	if (pages_of(keep) == pages_of(bytes))
+		return;
+	mapped_bytes -= pages_of(bytes) - pages_of(keep);
+	sys_call2(SYS_munmap, (char *)p + pages_of(keep), pages_of(bytes) - pages_of(keep));
 }
 
 void os_clear(void *p, size_t bytes)

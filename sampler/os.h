@@ -33,6 +33,8 @@ void os_unmap(void *p, size_t bytes);
 void os_trim(void *p, size_t bytes, size_t keep);
 /* All of it is zero again, and its pages the kernel's.  p as os_map gave it. */
 void os_clear(void *p, size_t bytes);
+/* Bytes of all that is mapped by the above now. */
+uint64_t os_mapped_bytes(void);
 /* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */
 void os_guard(void *p, size_t bytes);
 

@@ -87,6 +87,14 @@ static bool intern(struct capture *c, const struct walk *w, uint32_t *id)
 	return true;
 }
 
+static uint32_t row_of(const struct walk *w, const struct site_key *key)
+{
+	const struct generations_kind *kind = w->table->kind;
+
+	return kind->row != NULL ? kind->row(w->table, w->now, key)
+				 : generations_row(w->table, w->now, key);
+}
+
 /* Twice at most: the generation that was full is not the present one any more. */
 static NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
 			 const struct sample_losses *losses)
@@ -102,7 +110,7 @@ static NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site
 		if (fits && id == 0)
 			return 0;
 		key->stack = generations_stack(w->now, id);
-		if (fits && (row = generations_row(w->table, w->now, key)) != 0)
+		if (fits && (row = row_of(w, key)) != 0)
 			return row;
 		if (!again || !generations_next(w->table, w->now)) {
 			count_add(fits ? losses->no_site : losses->no_stack);

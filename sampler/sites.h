@@ -1,9 +1,9 @@
 /* sampler/sites.h -- counters by site: what a profile is made of.
  *
- * A site is a stack on a thread of some name, under some labels, and for the heap a class of object
- * sizes.  Its counters only ever grow, so a request is the difference of two readings, and any
- * number of clients can make their own.  A row that nobody needs any more is given back, and taken
- * again for another site (generations.h says when).
+ * A site is a stack on a thread of some name, under some labels, and for the heap a size of objects
+ * or a class of sizes.  Its counters only ever grow, so a request is the difference of two
+ * readings, and any number of clients can make their own.  A row that nobody needs any more is
+ * given back, and taken again for another site (generations.h says when).
  *
  * Context   sites_take, sites_add: any thread, inside handlers.  sites_give: our thread.  Readers:
  *           any.
@@ -24,7 +24,7 @@
 
 struct site_key {
 	uint32_t stack;         /* id in the profile's stack tables */
-	uint32_t size;          /* heap: upper bound of the size class, bytes; else 0 */
+	uint32_t size;          /* heap: of its objects (heap_sizes.h), bytes; else 0 */
 	uint16_t thread;        /* id of the thread's name (threads.h), 0 unknown */
 	uint16_t labels;        /* id of the label set, 0 none */
 };

@@ -8,7 +8,7 @@
  *           once, before.  stacks_clear: while nobody else is here.
  * Memory    the budget: nodes, and an index of words (levels.h); touched as it fills.
  * When full stacks_child returns 0; the owner may keep room back.
- * Order     a node is written before its id is published (release), and never after. */
+ * Order     a node is written before its id is published (release); after it, only STACKS_FOUND. */
 #ifndef SAMPLER_STACKS_H
 #define SAMPLER_STACKS_H
 
@@ -21,8 +21,10 @@
 struct stacks_node {
 	frame_t  frame;
 	uint32_t parent;        /* the caller's node; 0: this is the root */
-	uint32_t hash;          /* of the frames from here to the root */
+	uint32_t hash;          /* of the frames from here to the root; but STACKS_FOUND */
 };
+
+#define STACKS_FOUND 1u         /* set when it was found by its index */
 
 struct stacks {
 	struct stacks_node *node;       /* [0] is unused: id 0 is "no stack" */
@@ -47,7 +49,7 @@ unsigned stacks_frames(const struct stacks *s, uint32_t id, frame_t *frame, unsi
 /* The same stack has the same hash in any table. */
 static inline uint32_t stacks_hash(const struct stacks *s, uint32_t id)
 {
-	return s->node[id].hash;
+	return __atomic_load_n(&s->node[id].hash, __ATOMIC_RELAXED) | STACKS_FOUND;
 }
 
 /* True if two stacks, which may be in different tables, have the same frames. */

@@ -36,7 +36,7 @@ struct capture {
 					 * frames and its nodes */
 };
 
-enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_KINDS };
+enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_MAPPED, CAPTURE_KINDS };
 
 /* Is a sample of one kind being taken?  reclaim.h waits for its end. */
 struct thread_visit {

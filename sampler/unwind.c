@@ -329,6 +329,7 @@ static NOINLINE enum step take_step(struct unwind_walk *w, uintptr_t *at)
 {
 	enum step step = STEP_NONE;
 	bool vouched = w->vouched || w->exact;
+	uintptr_t from = w->regs->r[REGS_PC];
 
 	w->described = w->vouched = false;
 	w->way = UNWIND_MEMO_APART;
@@ -338,14 +339,16 @@ static NOINLINE enum step take_step(struct unwind_walk *w, uintptr_t *at)
 	if (step != STEP_NONE)
 		return step;
 	/* A word that a row took for a return address. */
-	if (!vouched && !w->described && !may_return_to(w->regs->r[REGS_PC]))
+	if (!vouched && !w->described && !may_return_to(from))
 		return STEP_NO_CODE;
 	if (w->exact)
 		step = step_by_entry(w);
 	if (step == STEP_NONE) {
 		step = step_by_frame_pointer(w);
-		/* Of a frame with a row it depends on more than its pc that this was the way. */
-		if (w->kept && !w->described)
+		/* Of a frame with a row it depends on more than its pc that this was the way; and
+		 * what was taken for a call may be overwritten. */
+		if (w->kept && !w->described && modules_is_code(from) &&
+		    modules_is_code(w->regs->r[REGS_PC]))
 			w->way = w->regs->r[REGS_SP] - 2 * sizeof(uintptr_t);
 	}
 	w->exact = false;

@@ -53,6 +53,12 @@ def jemalloc(base='plain'):
     return env, base
 
 
+def tcmalloc(base='plain'):
+    """gperftools' sampling at the same rate.  None without the library."""
+    path = find_library('libtcmalloc.so.4')
+    return path and ({'LD_PRELOAD': path, 'TCMALLOC_SAMPLE_PARAMETER': '524288'}, base)
+
+
 def clean_environment(changes):
     e = {k: v for k, v in os.environ.items() if not k.startswith('PPROFSHIM_') and k != 'LD_PRELOAD'}
     e.update(changes)

@@ -4,9 +4,10 @@
 CPU is user + system time of the process as the kernel counts it, start and end included.  How to read
 the table: paired.py.
 
-    run.py                  all of it, some four minutes
+    run.py                  all of it, some eight minutes
     run.py -n 31 malloc     more rounds of what has "malloc" in its name
-    run.py --peers          beside it jemalloc's own profiler, and the library over jemalloc
+    run.py --peers          beside it the profilers of jemalloc and gperftools, each against itself without,
+                            and the library over their allocators
     run.py --strict         status 1 if a target is missed
 """
 import argparse
@@ -16,22 +17,27 @@ import paired
 
 # name, command, target of shim/plain
 WORKLOADS = [
-    ('malloc_hot -x 1', ['malloc_hot', '-x', '1', '-n', '20000000'], 1.10),
+    ('malloc_hot -x 1', ['malloc_hot', '-x', '1', '-n', '20000000'], 1.06),
+    ('malloc_hot -t 4', ['malloc_hot', '-t', '4', '-n', '5000000'], 1.06),
     ('malloc_hot', ['malloc_hot', '-n', '20000000'], None),
-    ('malloc_mix', ['malloc_mix', '-n', '3000000'], 1.10),
+    ('malloc_mix', ['malloc_mix', '-n', '3000000'], 1.07),
+    ('malloc_mix -t 4', ['malloc_mix', '-t', '4', '-n', '800000'], 1.07),
+    ('deep_alloc', ['deep_alloc', '-n', '10000000'], 1.06),
+    ('deep_alloc -t 4', ['deep_alloc', '-t', '4', '-n', '2500000'], 1.06),
     ('cpu_deep', ['cpu_deep', '-n', '40000'], 1.01),
 ]
 
 
 def configurations(library, peers):
     found = paired.ours(library)
-    profiler = paired.jemalloc('jemalloc') if peers else None
-    if profiler is not None:
-        path = profiler[0]['LD_PRELOAD']
-        shim = found['shim'][0]
-        found['jemalloc'] = ({'LD_PRELOAD': path}, 'plain')
-        found['jemalloc prof'] = profiler
-        found['shim + jemalloc'] = (dict(shim, LD_PRELOAD=shim['LD_PRELOAD'] + ' ' + path), 'jemalloc')
+    if peers:
+        for name, profiler in (('jemalloc', paired.jemalloc('jemalloc')), ('tcmalloc', paired.tcmalloc('tcmalloc'))):
+            if profiler is None:
+                continue
+            path, shim = profiler[0]['LD_PRELOAD'], found['shim'][0]
+            found[name] = ({'LD_PRELOAD': path}, 'plain')
+            found[name + ' prof'] = profiler
+            found['shim + ' + name] = (dict(shim, LD_PRELOAD=shim['LD_PRELOAD'] + ' ' + path), name)
     return found
 
 

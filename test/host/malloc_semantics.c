@@ -15,6 +15,8 @@ static void *(*volatile do_realloc)(void *, size_t) = realloc;
 static void *(*volatile do_reallocarray)(void *, size_t, size_t) = reallocarray;
 static void *(*volatile do_memalign)(size_t, size_t) = memalign;
 static void *(*volatile do_aligned_alloc)(size_t, size_t) = aligned_alloc;
+static void *(*volatile do_valloc)(size_t) = valloc;
+static void *(*volatile do_pvalloc)(size_t) = pvalloc;
 static void (*volatile do_free)(void *) = free;
 
 static char *from_constructor;
@@ -43,6 +45,8 @@ static void at_the_end(void)
 	puts(p);
 	do_free(p);
 }
+
+#define SAY(...) printf(__VA_ARGS__), putchar('\n')
 
 static int aligned(const void *p, size_t to) { return p != NULL && (uintptr_t)p % to == 0; }
 
@@ -86,7 +90,145 @@ static void *with_key(void *unused)
 	return unused;
 }
 
-#define SAY(...) printf(__VA_ARGS__), putchar('\n')
+/* --- what depends on the allocator: with us it is what it is without ----------------------------- */
+
+/* A block, and what errno became. */
+#define OUTCOME(says, call) \
+	do { \
+		errno = 4711; \
+		void *volatile got = call; \
+		int err = errno; \
+\
+		SAY("%s: block %d, errno %d", says, got != NULL, err); \
+		do_free(got); \
+	} while (0)
+
+static void say_odd_arguments(void)
+{
+	static const size_t to[] = { 0, 1, 2, 3, 8, 24, 48, 100, 4097, (size_t)1 << 62, SIZE_MAX / 2 + 2,
+				     SIZE_MAX };
+	size_t most = PTRDIFF_MAX;
+	char says[64];
+
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++)
+		for (size_t n = 0; n < 40; n += 13) {
+			void *a = NULL;
+			int err;
+
+			snprintf(says, sizeof(says), "memalign(%zu, %zu)", to[i], n);
+			OUTCOME(says, do_memalign(to[i], n));
+			snprintf(says, sizeof(says), "aligned_alloc(%zu, %zu)", to[i], n);
+			OUTCOME(says, do_aligned_alloc(to[i], n));
+			errno = 4711;
+			err = posix_memalign(&a, to[i], n);
+			SAY("posix_memalign(%zu, %zu): block %d, returned %d, errno %d", to[i], n, a != NULL,
+			    err, errno);
+			do_free(a);
+		}
+	OUTCOME("malloc(PTRDIFF_MAX)", do_malloc(most));
+	OUTCOME("malloc(PTRDIFF_MAX + 1)", do_malloc(most + 1));
+	OUTCOME("malloc(SIZE_MAX)", do_malloc(SIZE_MAX));
+	OUTCOME("calloc(0, 0)", do_calloc(0, 0));
+	OUTCOME("calloc(0, SIZE_MAX)", do_calloc(0, SIZE_MAX));
+	OUTCOME("calloc(1 << 32, 1 << 32)", do_calloc((size_t)1 << 32, (size_t)1 << 32));
+	OUTCOME("calloc(SIZE_MAX, 1)", do_calloc(SIZE_MAX, 1));
+	OUTCOME("realloc(NULL, 0)", do_realloc(NULL, 0));
+	OUTCOME("realloc(NULL, SIZE_MAX)", do_realloc(NULL, SIZE_MAX));
+	OUTCOME("realloc(p, 0)", do_realloc(do_malloc(100), 0));
+	OUTCOME("realloc(large p, 0)", do_realloc(do_malloc(1000000), 0));
+	OUTCOME("reallocarray(NULL, 0, 0)", do_reallocarray(NULL, 0, 0));
+	OUTCOME("reallocarray(p, 0, 9)", do_reallocarray(do_malloc(100), 0, 9));
+	OUTCOME("reallocarray(NULL, 1 << 33, 1 << 31)",
+		do_reallocarray(NULL, (size_t)1 << 33, (size_t)1 << 31));
+	OUTCOME("reallocarray(p, 7, 9)", do_reallocarray(do_malloc(10), 7, 9));
+	OUTCOME("valloc(0)", do_valloc(0));
+	OUTCOME("pvalloc(0)", do_pvalloc(0));
+	OUTCOME("valloc(SIZE_MAX)", do_valloc(SIZE_MAX));
+	OUTCOME("free(NULL)", (do_free(NULL), NULL));
+}
+
+/* The same blocks as without us: how large they really are, and which of them need not move.  On a
+ * thread, because libc gives that a heap in which nothing was yet. */
+static void *say_layout(void *unused)
+{
+	uint64_t usable = 0, state = 1;
+	unsigned in_place = 0, resized = 0;
+	char *block[500] = { NULL };
+
+	for (unsigned i = 0; i < 100000; i++) {
+		unsigned k = (unsigned)((state = state * 6364136223846793005u + 1) >> 33) % 500;
+		size_t n = (size_t)(state >> 40) % (i % 100 == 0 ? 300000 : 3000);
+		char *was = block[k];
+
+		if (was != NULL && i % 3 != 0) {
+			do_free(was);
+			block[k] = NULL;
+			continue;
+		}
+		block[k] = was != NULL ? do_realloc(was, n + 1) : i % 7 != 0 ? do_malloc(n)
+									     : do_memalign(64, n);
+		resized += was != NULL;
+		in_place += was != NULL && block[k] == was;
+		usable = usable * 31 + malloc_usable_size(block[k]);
+	}
+	for (unsigned k = 0; k < 500; k++)
+		do_free(block[k]);
+	SAY("usable sizes %llx, %u of %u stay where they are", (unsigned long long)usable, in_place, resized);
+	return unused;
+}
+
+/* Each block is cut out of another one that was aligned, and gives room to the next. */
+static int memalign_chain(void)
+{
+	char *kept[64];
+	int ok = 1;
+
+	for (int round = 0; round < 30; round++) {
+		for (size_t i = 0; i < 64; i++) {
+			size_t to = (size_t)16 << (i * 5 % 13), n = 1 + i * 331;
+
+			kept[i] = do_memalign(to, n);
+			ok &= aligned(kept[i], to) && malloc_usable_size(kept[i]) >= n;
+			memset(kept[i], (int)i, n);
+			if (i % 3 != 0)
+				continue;
+			kept[i] = do_realloc(kept[i], n + 5000);
+			ok &= kept[i][0] == (char)i && kept[i][n - 1] == (char)i;
+		}
+		for (size_t i = 0; i < 64; i++) {
+			size_t k = i * 37 % 64;
+
+			ok &= kept[k][0] == (char)k && kept[k][k * 331] == (char)k;
+			do_free(kept[k]);
+		}
+	}
+	return ok;
+}
+
+/* Whether a call that works leaves errno as it was, small blocks and large ones. */
+static int keeps_errno(void)
+{
+	int ok = 1;
+
+	for (size_t n = 1; n < 1000000; n = n * 3 + 1) {
+		void *p[6], *a = NULL;
+
+		errno = 4711;
+		p[0] = do_malloc(n);
+		p[1] = do_calloc(n, 2);
+		p[2] = do_memalign(64, n);
+		p[3] = do_realloc(do_malloc(n), n * 2);
+		p[4] = do_reallocarray(NULL, n, 2);
+		p[5] = posix_memalign(&a, 64, n) == 0 ? a : NULL;
+		for (int i = 0; i < 6; i++) {
+			ok &= p[i] != NULL;
+			do_free(p[i]);
+		}
+		do_free(NULL);
+		ok &= errno == 4711;
+	}
+	return ok;
+}
 
 int main(void)
 {
@@ -98,6 +240,11 @@ int main(void)
 
 	atexit(at_the_end);
 	SAY("%s", from_constructor);
+	pthread_create(&t, NULL, say_layout, NULL);
+	pthread_join(t, NULL);
+	say_odd_arguments();
+	SAY("a chain of memalign: %d", memalign_chain());
+	SAY("errno is kept by what works: %d", keeps_errno());
 
 	p = do_malloc(0);
 	SAY("malloc(0): block %d, usable %d", p != NULL, malloc_usable_size(p) >= 1);

@@ -26,6 +26,7 @@ KINDS = {
     'profile': ([('samples', 'count'), ('cpu', 'nanoseconds')], ('cpu', 'nanoseconds'), None, '', ()),
     'heap': (SPACE, ('space', 'bytes'), None, '', ('alloc_objects', 'alloc_space')),
     'allocs': (SPACE, ('space', 'bytes'), None, 'alloc_space', ('alloc_objects', 'alloc_space')),
+    'mmap': (SPACE, ('space', 'bytes'), 1, '', ('alloc_objects', 'alloc_space')),
     'block': (DELAY, ('contentions', 'count'), 1, '', ('contentions', 'delay')),
     'mutex': (DELAY, ('contentions', 'count'), 1, '', ('contentions', 'delay')),
     'goroutine': ([('goroutine', 'count')], ('goroutine', 'count'), 1, '', ()),

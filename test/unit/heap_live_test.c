@@ -14,7 +14,7 @@
 #include "sampler/levels.h"
 
 #define BUDGET (1u << 20)
-#define BLOCKS (BUDGET / (8 + sizeof(struct heap_block)))
+#define BLOCKS (BUDGET / (9 + sizeof(struct heap_block)))
 
 /* 64 on a page. */
 static const void *address(uint64_t i)

@@ -12,6 +12,7 @@
 #include "fake/single_step.h"
 #include "fake/odds.h"
 #include "sampler/compiler.h"
+#include "sampler/heap_sizes.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/thread_names.h"
@@ -133,7 +134,7 @@ static void at_no_instruction_is_half_a_block_counted(void **state)
 
 /* --- the site -------------------------------------------------------------------------------- */
 
-static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
+static void a_site_is_of_a_size_or_of_its_class(void **state)
 {
 	static const size_t sizes[] = { 0, 1, 15, 16, 17, 20, 21, 24, 25, 32, 33, 40, 41, 1000,
 					1024, 1025, 4096, 5120, 5121, 1000000, (1u << 30) + 1,
@@ -149,12 +150,29 @@ static void a_size_is_in_a_class_that_is_at_most_a_quarter_larger(void **state)
 		heap_take(block_at(0), &b);
 		assert_true(sites_read(&heap_table.sites, b.row, &key, value));
 		assert_true(b.size == (n != 0 ? n : 1));
+		if (key.size == b.size)
+			continue;
 		if (n > UINT32_MAX / 2)
 			assert_int_equal(key.size, UINT32_MAX);
-		else if (n <= 16)
-			assert_int_equal(key.size, 16);
 		else
-			assert_true(key.size >= n && key.size <= n + n / 4);
+			assert_int_equal(key.size, heap_sizes_class((uint32_t)b.size));
+	}
+}
+
+static void a_block_was_born_at_the_latest_when_it_says(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		uint64_t began = os_monotonic_ns();
+		struct heap_block b;
+
+		door_gives(block_at(0), 100);
+		heap_take(block_at(0), &b);
+		/* Whole seconds, and this is later in each. */
+		assert_true(heap_birth_ns(&b) > began);
+		assert_true(heap_birth_ns(&b) <= os_monotonic_ns() + 1000000000);
+		while (os_monotonic_ns() < began + 61000000)
+			;
 	}
 }
 
@@ -407,7 +425,8 @@ int main(void)
 		TEST(the_largest_size_there_is_counts_like_any_other),
 		TEST(what_malloc_refused_counts_for_nothing),
 		TEST(at_no_instruction_is_half_a_block_counted),
-		TEST(a_size_is_in_a_class_that_is_at_most_a_quarter_larger),
+		TEST(a_block_was_born_at_the_latest_when_it_says),
+		TEST(a_site_is_of_a_size_or_of_its_class),
 		TEST(a_sample_has_the_stack_of_its_caller),
 		TEST(sites_are_told_apart_by_thread_and_labels),
 		TEST(a_block_can_be_taken_and_put_back),

@@ -125,7 +125,6 @@ static void heap_is_what_was_allocated_and_what_is_live(void **state)
 	assert_int_equal(profile->default_sample_type, 0);
 	assert_in_range(profile->time_nanos, before, os_realtime_ns());
 	assert_int_equal(profile->duration_nanos, 0);
-	assert_int_equal(profile->sample[0]->n_label, 0);
 	/* What is mapped is looked up when somebody asks. */
 	assert_int_equal(made.refreshes, 1);
 }
@@ -194,7 +193,40 @@ static void objects_are_rounded_to_whole_ones(void **state)
 	assert_values(0, 4, 100, 2, 100);
 }
 
-static void sizes_and_threads_are_put_together_unless_asked_for(void **state)
+static void assert_label(size_t sample, size_t label, const char *key, const char *str, int64_t num)
+{
+	const Pprofshim__Sample *s = profile->sample[sample];
+
+	assert_true(label < s->n_label);
+	assert_string_equal(string_of(profile, s->label[label]->key), key);
+	assert_string_equal(string_of(profile, s->label[label]->str), str);
+	assert_int_equal(s->label[label]->num, num);
+	assert_int_equal(s->label[label]->num_unit, 0);
+}
+
+static void each_size_of_a_stack_is_a_sample_that_says_it(void **state)
+{
+	uint32_t stack = add_heap(1, 48, 0, 0)->key.stack;
+
+	(void)state;
+	made_add(GROUND_HEAP, stack, 96, 2)->value[HEAP_ALLOC_BYTES] = 96;
+	made_add(GROUND_HEAP, stack, 96, 3)->value[HEAP_ALLOC_BYTES] = 96;
+	made_add(GROUND_HEAP, stack, UINT32_MAX, 1)->value[HEAP_ALLOC_BYTES] = 1ll << 40;
+	/* [evicted] has none. */
+	made_add(GROUND_HEAP, stack, 0, 1)->value[HEAP_ALLOC_BYTES] = 7;
+	add_cpu(1);
+	get("/debug/pprof/heap", "heap");
+	assert_int_equal(profile->n_sample, 4);
+	assert_values(0, 1, 48, 1, 48);
+	assert_values(1, 0, 192, 0, 192);
+	assert_label(0, 0, "bytes", "", 48);
+	assert_label(1, 0, "bytes", "", 96);
+	assert_label(2, 0, "bytes", "", UINT32_MAX);
+	assert_int_equal(profile->sample[0]->n_label, 1);
+	assert_int_equal(profile->sample[3]->n_label, 0);
+}
+
+static void threads_are_put_together_unless_asked_for(void **state)
 {
 	struct made_row *first = add_heap(1, 100, 0, 0), *second, *third;
 	uint32_t stack = first->key.stack;
@@ -202,22 +234,22 @@ static void sizes_and_threads_are_put_together_unless_asked_for(void **state)
 	(void)state;
 	made.thread_name[1] = "first";
 	made.thread_name[2] = "sec\xf6nd";
-	second = made_add(GROUND_HEAP, stack, 96, 2);
-	third = made_add(GROUND_HEAP, stack, 96, 0);
+	second = made_add(GROUND_HEAP, stack, 48, 2);
+	third = made_add(GROUND_HEAP, stack, 48, 0);
 	second->value[HEAP_ALLOC_BYTES] = 10;
 	third->value[HEAP_ALLOC_BYTES] = 1;
 	get("/debug/pprof/heap", "heap");
 	assert_int_equal(profile->n_sample, 1);
 	assert_values(0, 1, 111, 1, 111);
-	assert_int_equal(profile->sample[0]->n_label, 0);
+	assert_int_equal(profile->sample[0]->n_label, 1);
 	get("/debug/pprof/heap?labels=thread", "heap");
 	assert_int_equal(profile->n_sample, 3);
-	assert_int_equal(profile->sample[0]->n_label, 1);
-	assert_string_equal(string_of(profile, profile->sample[0]->label[0]->key), "thread");
-	assert_string_equal(string_of(profile, profile->sample[0]->label[0]->str), "first");
-	assert_string_equal(string_of(profile, profile->sample[1]->label[0]->str), "sec" BAD "nd");
+	assert_int_equal(profile->sample[0]->n_label, 2);
+	assert_label(0, 0, "thread", "first", 0);
+	assert_label(0, 1, "bytes", "", 48);
+	assert_label(1, 0, "thread", "sec" BAD "nd", 0);
 	/* A thread without a name is one without a label. */
-	assert_int_equal(profile->sample[2]->n_label, 0);
+	assert_int_equal(profile->sample[2]->n_label, 1);
 	get("/debug/pprof/heap?labels=none", "heap");
 	assert_int_equal(profile->n_sample, 1);
 }
@@ -351,6 +383,81 @@ static void seconds_and_debug_are_checked_as_go_does(void **state)
 	}
 }
 
+/* --- ages ------------------------------------------------------------------------------------ */
+
+static uint64_t ago(uint64_t seconds)
+{
+	return os_monotonic_ns() - seconds * 1000000000 - 500000000;
+}
+
+static void min_age_is_of_the_blocks_that_have_lived_so_long(void **state)
+{
+	static const char *const path[] = { "heap", "allocs" };
+
+	(void)state;
+	add_heap(500, 50000, 20, 2000);
+	add_heap(5, 500, 2, 200);
+	made_live(1, 100, 2 * ONE, ago(100));
+	made_live(1, 100, ONE, ago(20));
+	made_live(2, 300, ONE, ago(2));
+	for (size_t i = 0; i < COUNT_OF(path); i++) {
+		char target[64];
+
+		snprintf(target, sizeof(target), "/debug/pprof/%s?min_age=10", path[i]);
+		get(target, path[i]);
+		assert_int_equal(profile->n_sample, 1);
+		/* They were all allocated, and they are all there. */
+		assert_values(0, 3, 300, 3, 300);
+		assert_true(profile->duration_nanos == 0);
+	}
+	get("/debug/pprof/heap?min_age=50&debug=0&gc=1", "heap");
+	assert_values(0, 2, 200, 2, 200);
+	get("/debug/pprof/heap?min_age=101", "heap");
+	assert_int_equal(profile->n_sample, 0);
+	get("/debug/pprof/heap?min_age=9223372036854775807", "heap");
+	assert_int_equal(profile->n_sample, 0);
+	/* No value is none; nor does the CPU have any. */
+	get("/debug/pprof/heap?min_age=", "heap");
+	assert_values(0, 505, 50500, 483, 48300);
+	get("/debug/pprof/profile?min_age=x", "profile");
+}
+
+static void a_text_has_the_old_blocks_alone(void **state)
+{
+	(void)state;
+	add_heap(500, 50000, 20, 2000);
+	made_live(1, 100, 2 * ONE, ago(100));
+	made_live(1, 30, 2 * ONE, ago(2));
+	assert_int_equal(ask("/debug/pprof/heap?debug=1&min_age=10"), 200);
+	assert_memory_equal(asked.body, "heap profile: 1: 100 [1: 101] @ heap/1048576\n"
+			    "1: 100 [1: 100] @ 0x", 64);
+}
+
+static void a_bad_min_age_is_one_line(void **state)
+{
+	static const char bad[] = "invalid value for \"min_age\" - must be a positive integer\n";
+	static const char both[] = "seconds and min_age params are incompatible\n";
+	static const struct { const char *query, *error; } cases[] = {
+		{ "min_age=0", bad }, { "min_age=-1", bad }, { "min_age=x", bad },
+		{ "min_age=1.5", bad }, { "min_age=5m", bad }, { "debug=1&min_age=x", bad },
+		{ "min_age=99999999999999999999", bad }, { "seconds=1&min_age=x", bad },
+		{ "seconds=1&min_age=1", both }, { "min_age=1&seconds=1", both },
+		{ "min_age=1&seconds=x",
+		  "invalid value for \"seconds\" - must be a positive integer\n" },
+		{ "min_age=1&seconds=1&debug=1", "seconds and debug params are incompatible\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char target[128];
+
+		snprintf(target, sizeof(target), "/debug/pprof/allocs?%s", cases[i].query);
+		assert_answer(target, 400, "text/plain; charset=utf-8", cases[i].error);
+		assert_true(asked.x.reply.from_pprof);
+		assert_null(asked.x.reply.filename);
+	}
+}
+
 static void parameters_that_go_takes_are_taken(void **state)
 {
 	static const struct { const char *query, *filename; } cases[] = {
@@ -406,7 +513,8 @@ int main(void)
 		TEST(the_allocator_is_left_out_of_heap_stacks),
 		TEST(a_cut_stack_says_so),
 		TEST(objects_are_rounded_to_whole_ones),
-		TEST(sizes_and_threads_are_put_together_unless_asked_for),
+		TEST(each_size_of_a_stack_is_a_sample_that_says_it),
+		TEST(threads_are_put_together_unless_asked_for),
 		TEST(what_was_given_up_is_said),
 		TEST(without_samples_a_profile_is_whole_all_the_same),
 		TEST(without_names_there_are_addresses),
@@ -414,6 +522,9 @@ int main(void)
 		TEST(the_period_follows_the_rate_and_is_never_zero),
 		TEST(a_delta_of_heap_is_what_happened_in_it),
 		TEST(seconds_and_debug_are_checked_as_go_does),
+		TEST(min_age_is_of_the_blocks_that_have_lived_so_long),
+		TEST(a_text_has_the_old_blocks_alone),
+		TEST(a_bad_min_age_is_one_line),
 		TEST(parameters_that_go_takes_are_taken),
 		TEST(a_head_opens_no_window_and_makes_no_body),
 	};

@@ -104,6 +104,32 @@ static void the_text_ends_with_what_is_known_of_memory(void **state)
 	assert_string_equal(asked.body + asked.len - 1, "\n");
 }
 
+static void old(uint32_t row, uint64_t size, uint64_t age_s)
+{
+	made_live(row, size, RANDOM_WEIGHT_ONE, os_monotonic_ns() - age_s * 1000000000 - 500000000);
+}
+
+/* Behind the addresses, as Go's labels: readers leave it out. */
+static void the_text_says_how_old_the_blocks_of_a_row_are(void **state)
+{
+	static const char line[] = "\n# ages: youngest 2s, median 30s, oldest 400s\n#\t0x";
+	const char *at;
+
+	(void)state;
+	add_two_stacks();
+	old(1, 40, 400);
+	old(1, 40, 30);
+	old(1, 40, 2);
+	assert_int_equal(ask("/debug/pprof/heap?debug=1"), 200);
+	at = strstr(asked.body, line);
+	assert_non_null(at);
+	assert_null(strstr(at + 3, "# ages"));
+	/* Of old ones alone; what is said of all memory stays. */
+	assert_int_equal(ask("/debug/pprof/heap?debug=1&min_age=20"), 200);
+	assert_non_null(strstr(asked.body, "\n# ages: youngest 30s, median 30s, oldest 400s\n"));
+	assert_non_null(strstr(asked.body, "\n# TotalAlloc = 3380\n"));
+}
+
 static void without_names_the_text_has_addresses(void **state)
 {
 	(void)state;
@@ -381,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(debug_1_is_gos_text_of_what_was_sampled),
 		TEST(the_text_ends_with_what_is_known_of_memory),
+		TEST(the_text_says_how_old_the_blocks_of_a_row_are),
 		TEST(without_names_the_text_has_addresses),
 		TEST(a_text_without_rows_is_a_text),
 		TEST(the_index_has_every_route_and_its_count),

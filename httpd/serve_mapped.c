@@ -1,0 +1,110 @@
+#include "encode/text.h"
+#include "httpd/job.h"
+#include "httpd/profiles.h"
+#include "httpd/serve.h"
+
+/* Nothing is sampled. */
+static int64_t period(const struct ground_rates *rates)
+{
+	(void)rates;
+	return 1;
+}
+
+static void values(const int64_t c[SITES_VALUES], int64_t *value)
+{
+	value[0] = c[MAPPED_ALLOC_OBJECTS];
+	value[1] = c[MAPPED_ALLOC_BYTES];
+	value[2] = c[MAPPED_ALLOC_OBJECTS] - c[MAPPED_FREE_OBJECTS];
+	value[3] = c[MAPPED_ALLOC_BYTES] - c[MAPPED_FREE_BYTES];
+}
+
+/* --- debug=1: as the heap's ------------------------------------------------------------------ */
+
+static struct text_heap row_of(const int64_t c[SITES_VALUES])
+{
+	int64_t value[PPROF_VALUES_MAX];
+
+	values(c, value);
+	return (struct text_heap){ .alloc_objects = value[0], .alloc_bytes = value[1],
+				   .inuse_objects = value[2], .inuse_bytes = value[3] };
+}
+
+struct text_work {
+	frame_t           frame[PROFILES_FRAMES_MAX];
+	uint64_t          address[PROFILES_FRAMES_MAX];
+	struct text_frame text[PROFILES_FRAMES_MAX];
+};
+
+static void write_row(struct exchange *x, struct buf *b, const struct profile_kind *kind,
+		      struct places *places, struct text_work *work, const struct sample *s)
+{
+	struct text_heap row = row_of(s->value);
+	struct profile_stack stack;
+
+	profiles_stack(x, kind, places, s->key.stack, work->frame, &stack);
+	for (unsigned i = 0; i < stack.depth; i++) {
+		struct place *place = places_find(places, stack.frame[i]);
+
+		if (place == NULL)
+			return;
+		work->address[i] = frame_pc(stack.frame[i]);
+		work->text[i] = (struct text_frame){
+			.address = work->address[i],
+			.name = place->function.name,
+			.offset_in_function = work->address[i] - place->function.start,
+			.file = place->module != NULL ? place->module->path : "?",
+		};
+	}
+	text_heap_row(b, &row);
+	text_addresses(b, work->address, stack.depth);
+	text_frames(b, work->text, stack.depth);
+}
+
+static void write_text(struct exchange *x);
+
+static const struct profile_kind mapped = {
+	.name = "mmap",
+	.ground = GROUND_MAPPED,
+	.sample_type = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },
+			 { "inuse_objects", "count" }, { "inuse_space", "bytes" } },
+	.sample_types = 4,
+	.period_type = { "space", "bytes" },
+	.period = period,
+	.values = values,
+	.text = write_text,
+};
+
+static void write_text(struct exchange *x)
+{
+	struct places *places = places_new(&x->arena, x->desk, NULL);
+	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
+	struct samples samples;
+	struct text_heap total = { 0, 0, 0, 0 };
+	char bytes[4096];
+	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
+
+	samples_collect(&samples, &x->arena, &x->window, SAMPLES_BY_STACK);
+	if (!x->arena.failed)
+		profiles_merge(x, &mapped, places, work->frame, &samples);
+	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
+		struct text_heap row = row_of(samples.sample[i].value);
+
+		total.inuse_objects += row.inuse_objects;
+		total.inuse_bytes += row.inuse_bytes;
+		total.alloc_objects += row.alloc_objects;
+		total.alloc_bytes += row.alloc_bytes;
+	}
+	text_heap_head(&b, &total, 1);
+	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
+		write_row(x, &b, &mapped, places, work, &samples.sample[i]);
+		job_breathe();
+	}
+	buf_flush(&b);
+}
+
+void serve_mmap(struct exchange *x)
+{
+	/* Also the beginning of a delta. */
+	x->desk->ground->compare_maps();
+	profiles_serve_named(x, &mapped);
+}

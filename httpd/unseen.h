@@ -1,0 +1,32 @@
+/* httpd/unseen.h -- allocators that no door of ours stands in front of: linked into the program, or
+ * under names of their own.  The heap profile has nothing of theirs, and says so.
+ *
+ * Told by the symbols of what is mapped.  Stripped of its local ones, an object keeps what it
+ * exports: of an allocator linked into the program that is malloc and its family, of one under
+ * another name usually nothing.
+ *
+ * Context   our thread, inside a job (unseen_look breathes).  Each object is looked at once, in
+ *           steps whose state is here: a job that is given up leaves the rest to the next, and a
+ *           fork child goes on with it.
+ * When full a table of strings over UNSEEN_STRINGS_MAX is not looked through. */
+#ifndef HTTPD_UNSEEN_H
+#define HTTPD_UNSEEN_H
+
+#include <stddef.h>
+
+#include "sampler/ground.h"
+
+#define UNSEEN_STRINGS_MAX (64u << 20)  /* of chromium: 45 MB */
+
+struct unseen {
+	const char *symbol;             /* "_rjem_malloc" */
+	const char *says;
+};
+
+/* Looks at the objects that came since it was here last. */
+void unseen_look(const struct ground *ground);
+
+/* Number i of those found so far; NULL: there are no more. */
+const struct unseen *unseen_at(size_t i);
+
+#endif
