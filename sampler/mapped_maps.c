@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sampler/maps.h"
+#include "sampler/maps_read.h"
 #include "sampler/os.h"
 
 /* For whoever has the table: a hundredth of a second in all. */
@@ -60,8 +60,9 @@ static void drop_stale(struct sums *sums, uintptr_t until)
 		mapped_gone(sums->end, until - sums->end, sums->ticket);
 }
 
-static int add_line(struct sums *sums, const struct maps_line *line)
+static int add_line(const struct maps_line *line, void *arg)
 {
+	struct sums *sums = arg;
 	enum kind kind = kind_of(line);
 	int64_t seen;
 
@@ -76,33 +77,6 @@ static int add_line(struct sums *sums, const struct maps_line *line)
 	sums->value[kind][0] += seen > 0;
 	sums->value[kind][1] += seen > 0 ? seen : 0;
 	return 0;
-}
-
-static int read_lines(int fd, struct sums *sums)
-{
-	static char buf[20000];         /* our thread's only; as modules.c, of the same file */
-	size_t have = 0;
-	long n;
-
-	while ((n = os_read(fd, buf + have, sizeof(buf) - have)) > 0) {
-		size_t at = 0;
-		struct maps_line line;
-		long len;
-
-		have += (size_t)n;
-		for (; (len = maps_parse_line(buf + at, have - at, &line)) != 0;
-		     at += (size_t)len) {
-			int err = len < 0 ? -EINVAL : add_line(sums, &line);
-
-			if (err < 0)
-				return err;
-		}
-		if (at == 0 && have == sizeof(buf))
-			return -E2BIG;
-		memmove(buf, buf + at, have - at);
-		have -= at;
-	}
-	return (int)n;
 }
 
 /* --- its rows -------------------------------------------------------------------------------- */
@@ -162,15 +136,10 @@ static void take_ours(struct sums *sums)
 void mapped_compare(void)
 {
 	struct sums sums;
-	int fd, err;
 
 	memset(&sums, 0, sizeof(sums));
 	sums.ticket = mapped_ticket();
-	if (sums.ticket == 0 || (fd = os_open_read("/proc/thread-self/maps")) < 0)
-		return;
-	err = read_lines(fd, &sums);
-	os_close(fd);
-	if (err < 0)
+	if (sums.ticket == 0 || maps_read(add_line, &sums) < 0)
 		return;         /* as it was */
 	drop_stale(&sums, UINTPTR_MAX);
 	take_ours(&sums);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "sampler/count.h"
-#include "sampler/maps.h"
+#include "sampler/maps_read.h"
 #include "sampler/objects.h"
 #include "sampler/os.h"
 #include "sampler/tables.h"
@@ -255,69 +255,48 @@ static void note_nameless(const struct maps_line *line)
 	modules.nameless_found++;
 }
 
-static void scan_line(struct group *g, const struct maps_line *line, bool permanent)
+struct scan {
+	struct group group;
+	bool         permanent;
+};
+
+static int scan_line(const struct maps_line *line, void *arg)
 {
+	struct scan *scan = arg;
+	struct group *g = &scan->group;
+	bool permanent = scan->permanent;
 	struct module *m;
 	uintptr_t own = (uintptr_t)&modules_scan;
 
 	note_special(line, permanent);
 	/* The vsyscall page is not in the lower half. */
 	if ((line->start >> 47) != 0)
-		return;
+		return 0;
 	if (line->path_len == 0) {
 		if (line->executable)
 			note_nameless(line);
-		return;
+		return 0;
 	}
 	/* The beginning of a file is another image of it, unless two segments share its page. */
 	if (!same_object(g, line) ||
 	    (line->offset == 0 && !objects_has_segment(g->image, line->start)))
 		begin_group(g, line);
 	if (!line->executable)
-		return;
+		return 0;
 	m = find_row(line);
 	if (m == NULL)
 		m = find_gone(line, g);
 	if (m == NULL)
 		m = add_row(line, g, permanent);
 	if (m == NULL)
-		return;
+		return 0;
 	m->deleted = line->deleted;
 	modules.present[m - modules.row] = true;
 	if (permanent && own >= m->start && own < m->limit) {
 		modules.ours_start = m->start;
 		modules.ours_limit = m->limit;
 	}
-}
-
-/* A path has 4 KiB at most, and each byte of it takes four where it is escaped: lines longer than
- * the buffer, which end the scan with -E2BIG, there are none. */
-static int scan_lines(int fd, bool permanent)
-{
-	static char buf[20000];
-	static struct group g;
-	size_t have = 0;
-	long n;
-
-	memset(&g, 0, sizeof(g));
-	while ((n = os_read(fd, buf + have, sizeof(buf) - have)) > 0) {
-		size_t at = 0;
-		struct maps_line line;
-		long len;
-
-		have += (size_t)n;
-		for (; (len = maps_parse_line(buf + at, have - at, &line)) != 0;
-		     at += (size_t)len) {
-			if (len < 0)
-				return -EINVAL;
-			scan_line(&g, &line, permanent);
-		}
-		if (at == 0 && have == sizeof(buf))
-			return -E2BIG;
-		memmove(buf, buf + at, have - at);
-		have -= at;
-	}
-	return (int)n;
+	return 0;
 }
 
 /* True if something went. */
@@ -375,15 +354,13 @@ static void publish(void)
 
 static int read_maps(bool permanent)
 {
-	int fd = os_open_read("/proc/thread-self/maps"), err;
+	static struct scan scan;
 
-	if (fd < 0)
-		return fd;
+	memset(&scan, 0, sizeof(scan));
+	scan.permanent = permanent;
 	memset(modules.present, 0, sizeof(modules.present));
 	modules.nameless_found = 0;
-	err = scan_lines(fd, permanent);
-	os_close(fd);
-	return err;
+	return maps_read(scan_line, &scan);
 }
 
 /* What is new may be another object than the one we read of, if something went meanwhile: then it

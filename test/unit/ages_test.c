@@ -6,32 +6,19 @@
 
 #include <cmocka.h>
 
-#include "fake/made_ground.h"
-#include "fake/map_fail.h"
+#include "fake/made_arena.h"
 #include "httpd/ages.h"
 #include "sampler/levels.h"
 #include "sampler/os.h"
 
-static struct arena arena;
 static struct window window;
 static struct samples samples;
 static const struct ages *ages;
 
-static int begin(void **state)
+static int close_and_end(void **state)
 {
-	(void)state;
-	made_forget();
-	window_after_fork();    /* those of the test before are gone */
-	arena = map_fail_arena(64u << 20);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
 	window_close(&window);
-	arena_reset(&arena);
-	return map_fail.live_bytes != 0;
+	return end(state);
 }
 
 static void add_row(uint32_t stack, uint32_t size)
@@ -170,7 +157,7 @@ static void without_memory_there_are_none(void **state)
 	assert_null(ages_of(&arena, &window, &samples));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, close_and_end)
 
 int main(void)
 {

@@ -6,8 +6,7 @@
 
 #include <cmocka.h>
 
-#include "fake/made_ground.h"
-#include "fake/map_fail.h"
+#include "fake/made_arena.h"
 #include "httpd/job.h"
 #include "httpd/live.h"
 #include "httpd/window.h"
@@ -16,24 +15,6 @@
 
 #define SECOND 1000000000ull
 #define ONE    ((uint64_t)RANDOM_WEIGHT_ONE)
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-	(void)state;
-	made_forget();
-	window_after_fork();    /* those of the test before are gone */
-	arena = map_fail_arena(64u << 20);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_reset(&arena);
-	return map_fail.live_bytes != 0;
-}
 
 /* Half a second more: so that the time that a test takes is no matter. */
 static uint64_t ago(uint64_t seconds)

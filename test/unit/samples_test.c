@@ -5,29 +5,12 @@
 
 #include <cmocka.h>
 
-#include "fake/made_ground.h"
-#include "fake/map_fail.h"
+#include "fake/made_arena.h"
 #include "httpd/samples.h"
 #include "sampler/compiler.h"
 #include "sampler/levels.h"
 
-static struct arena arena;
 static struct samples samples;
-
-static int begin(void **state)
-{
-	(void)state;
-	made_forget();
-	arena = map_fail_arena(64u << 20);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_reset(&arena);
-	return map_fail.live_bytes != 0;
-}
 
 static struct made_row *add(uint32_t stack, uint32_t size, uint16_t thread, uint64_t n)
 {

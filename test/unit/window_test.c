@@ -5,28 +5,9 @@
 
 #include <cmocka.h>
 
-#include "fake/made_ground.h"
-#include "fake/map_fail.h"
+#include "fake/made_arena.h"
 #include "httpd/window.h"
 #include "sampler/os.h"
-
-static struct arena arena;
-
-static int begin(void **state)
-{
-	(void)state;
-	made_forget();
-	window_after_fork();    /* those of the test before are gone */
-	arena = map_fail_arena(64u << 20);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	arena_reset(&arena);
-	return map_fail.live_bytes != 0;
-}
 
 static struct made_row *add(uint64_t first, uint64_t last)
 {
