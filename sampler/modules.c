@@ -81,13 +81,10 @@ static bool is_there(const struct range *r)
 	struct module *m = r->module;
 	uint32_t now = atomic_load(&epoch);
 	bool quiet = is_quiet();
-	uint8_t id[BUILD_ID_MAX];
 
 	if (m == NULL || (quiet && atomic_load(&m->verified) == now + 1))
 		return true;
-	if (m->build_id_len == 0 ||
-	    os_peek(id, m->build_id_at, m->build_id_len) != m->build_id_len ||
-	    memcmp(id, m->build_id, m->build_id_len) != 0)
+	if (m->build_id_len == 0 || !objects_is_build(m->build_id_at, m->build_id, m->build_id_len))
 		return false;
 	if (quiet)
 		atomic_store(&m->verified, now + 1);
@@ -148,13 +145,21 @@ struct group {
 	uintptr_t        image;
 };
 
+/* A file that was written anew may have the number and the size of what it was before. */
+static bool is_same_build(const struct module *m)
+{
+	return m->permanent || m->build_id_len == 0 ||
+	       objects_is_build(m->build_id_at, m->build_id, m->build_id_len);
+}
+
 static struct module *find_row(const struct maps_line *line)
 {
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 
 		if (m->alive && m->start == line->start && m->limit == line->limit &&
-		    m->offset == line->offset && m->inode == line->inode && m->dev == line->dev)
+		    m->offset == line->offset && m->inode == line->inode && m->dev == line->dev &&
+		    is_same_build(m))
 			return m;
 	}
 	return NULL;
@@ -210,19 +215,16 @@ static bool is_same(const struct module *m, const struct maps_line *line, const 
  * plugins all day must not use up the rows. */
 static struct module *find_gone(const struct maps_line *line, const struct group *g)
 {
-	struct module *found = NULL;
-	struct object object;
+	for (uint32_t i = 0; i < modules.rows; i++) {
+		struct module *m = &modules.row[i];
 
-	for (uint32_t i = 0; i < modules.rows && found == NULL; i++)
-		if (!modules.row[i].alive && is_same(&modules.row[i], line, g))
-			found = &modules.row[i];
-	if (found == NULL || found->build_id_len == 0 || !objects_read(found->image, &object) ||
-	    object.build_id_len != found->build_id_len ||
-	    memcmp(object.build_id, found->build_id, sizeof(object.build_id)) != 0)
-		return NULL;
-	found->alive = true;
-	modules.changed = true;
-	return found;
+		if (m->alive || m->build_id_len == 0 || !is_same(m, line, g) || !is_same_build(m))
+			continue;
+		m->alive = true;
+		modules.changed = true;
+		return m;
+	}
+	return NULL;
 }
 
 static void begin_group(struct group *g, const struct maps_line *line)
@@ -321,15 +323,20 @@ static void note_seen(uint32_t now)
 	for (uint32_t i = 0; i < modules.rows; i++) {
 		struct module *m = &modules.row[i];
 
-		if (!modules.present[i] || m->permanent)
-			continue;
-		atomic_store(&m->verified, now + 1);
-		if (now >= FRAME_EPOCH_LAST)
+		if (!modules.present[i] || m->permanent || now >= FRAME_EPOCH_LAST)
 			continue;
 		if (m->born == 0)
 			m->born = (uint16_t)now;
 		m->last = (uint16_t)now;
 	}
+}
+
+/* And is there still, now. */
+static void verify_seen(uint32_t now)
+{
+	for (uint32_t i = 0; i < modules.rows; i++)
+		if (modules.present[i])
+			atomic_store(&modules.row[i].verified, now + 1);
 }
 
 static void publish(void)
@@ -369,6 +376,7 @@ static int read_maps(bool permanent)
 static int read_quietly(bool permanent, uint32_t *now)
 {
 	uint32_t rows = modules.rows;
+	unsigned known = tables_count();
 	int err = 0;
 
 	for (unsigned tries = 0; tries < SCAN_TRIES && err == 0; tries++) {
@@ -380,6 +388,7 @@ static int read_quietly(bool permanent, uint32_t *now)
 		if (permanent || (quiet && atomic_load(&epoch) == *now))
 			return err;
 		modules.rows = rows;
+		tables_forget(known);
 	}
 	*now = 0;
 	return err;
@@ -402,6 +411,8 @@ int modules_scan(bool permanent)
 	/* It may have gone inside libc: something else is in its place from now on. */
 	if (bury_absent() && atomic_fetch_add(&epoch, 1) == now)
 		now++;
+	if (now != 0)
+		verify_seen(now);
 	modules.scanned_epoch = now;
 	if (modules.nameless_found != modules.nameless_count)
 		modules.changed = true;

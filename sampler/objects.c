@@ -104,6 +104,13 @@ bool objects_read(uintptr_t image, struct object *out)
 	return true;
 }
 
+bool objects_is_build(uintptr_t at, const uint8_t *build_id, size_t len)
+{
+	uint8_t id[BUILD_ID_MAX];
+
+	return len <= sizeof(id) && peek(id, at, len) && memcmp(id, build_id, len) == 0;
+}
+
 bool objects_has_segment(uintptr_t image, uintptr_t start)
 {
 	const Elf64_Phdr *ph;

@@ -7,6 +7,7 @@
 #define SAMPLER_OBJECTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sampler/limits.h"
@@ -21,6 +22,9 @@ struct object {
 
 /* image: the lowest address of the object, where its ELF header is.  False: no ELF object there. */
 bool objects_read(uintptr_t image, struct object *out);
+
+/* True if this build id is mapped at `at`.  Context: any, inside handlers. */
+bool objects_is_build(uintptr_t at, const uint8_t *build_id, size_t len);
 
 /* True if a segment of the object at image begins in the page at start. */
 bool objects_has_segment(uintptr_t image, uintptr_t start);

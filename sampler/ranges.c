@@ -24,6 +24,8 @@ uint32_t ranges_version(void)
 
 void ranges_begin(void)
 {
+	/* Not before the version that ended the use of this table. */
+	atomic_thread_fence(memory_order_seq_cst);
 	live.table[(live.version + 1) & 1].count = 0;
 }
 

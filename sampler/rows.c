@@ -8,7 +8,10 @@ uint32_t rows_find(const struct rows *rows, uint64_t offset)
 		return RULES_UNDESCRIBED;
 	block = (at - rows->first) >> ROWS_BLOCK_SHIFT;
 	low = rows->index[block];
-	for (n = rows->index[block + 1] - low + 1; n > 1;) {
+	n = rows->index[block + 1];
+	if (n < low)
+		return RULES_NONE;      /* wiped meanwhile: a fork */
+	for (n = n - low + 1; n > 1;) {
 		uint32_t half = n / 2;
 
 		if (rows->row[low + half].offset <= at)

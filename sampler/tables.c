@@ -76,11 +76,8 @@ static struct tables *add_in_place(const struct object *o, struct tables *t)
 /* Another object may have come to its place while we read. */
 static bool is_there_still(const struct object *o)
 {
-	uint8_t id[BUILD_ID_MAX];
-
 	return o->build_id_at == 0 ||
-	       (os_peek(id, o->build_id_at, o->build_id_len) == o->build_id_len &&
-		memcmp(id, o->build_id, o->build_id_len) == 0);
+	       objects_is_build(o->build_id_at, o->build_id, o->build_id_len);
 }
 
 static struct tables *add_copy(const struct object *o, struct tables *t)
@@ -130,6 +127,24 @@ struct tables *tables_of(const struct object *object, uintptr_t image, bool perm
 	if (!permanent)
 		place->moved = object->lo - (uintptr_t)t->source.lo;
 	return t;
+}
+
+unsigned tables_count(void)
+{
+	return tables.count;
+}
+
+void tables_forget(unsigned n)
+{
+	while (tables.count > n) {
+		struct tables *t = &tables.table[--tables.count];
+
+		if (t->source.moved != 0) {
+			os_unmap((void *)(uintptr_t)t->source.lo, size_of(&t->source));
+			tables.bytes -= size_of(&t->source);
+		}
+		memset(t, 0, sizeof(*t));
+	}
 }
 
 /* --- compiling ------------------------------------------------------------------------------- */

@@ -39,6 +39,10 @@ struct tables {
 struct tables *tables_of(const struct object *object, uintptr_t image, bool permanent,
 			 struct cfi_object *place);
 
+/* How many there are; and to drop the ones after the first n again, which nobody was given. */
+unsigned tables_count(void);
+void tables_forget(unsigned n);
+
 void tables_ask(struct tables *t);
 
 /* The rows, or NULL: then they are asked for. */

@@ -450,6 +450,51 @@ static void what_comes_again_to_its_place_is_the_same_module(void **state)
 	free(file);
 }
 
+static void write_anew(const char *path, const char *file, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(write(fd, file, n), n);
+	close(fd);
+}
+
+/* A plugin that is built again between its unloading and its loading, into the same file. */
+static void another_build_in_the_same_file_is_another_module(void **state)
+{
+	char path[] = "/tmp/modules_test.XXXXXX", *at = free_addresses(), *file = NULL, *other;
+	size_t n = read_library(SOME_LIBRARY, &file), bytes;
+	const struct module *m[6];
+	uint32_t count = 0;
+
+	(void)state;
+	if (n == 0)
+		skip();
+	other = malloc(n);
+	memcpy(other, file, n);
+	change_build_id(other, n);
+	make_file(path, file, n);
+	for (unsigned i = 0; i < 6; i++) {
+		write_anew(path, i % 2 == 0 ? file : other, n);
+		bytes = map_object(path, file, at);
+		assert_int_equal(modules_scan(false), 0);
+		m[i] = module_of((uintptr_t)code_of(file, at) + 100);
+		assert_non_null(m[i]);
+		if (i == 1)
+			count = modules_count();
+		dlclose_passes();
+		unmap_file(at, bytes);
+	}
+	assert_ptr_not_equal(m[0], m[1]);
+	assert_memory_not_equal(m[0]->build_id, m[1]->build_id, 20);
+	for (unsigned i = 2; i < 6; i++)
+		assert_ptr_equal(m[i], m[i - 2]);
+	assert_int_equal(modules_count(), count);
+	assert_int_equal(modules_scan(false), 0);
+	unlink(path);
+	free(other);
+	free(file);
+}
+
 static void a_file_that_was_unlinked_is_said_to_be(void **state)
 {
 	char path[] = "/tmp/modules_test.XXXXXX", *at = free_addresses(), *file = NULL;
@@ -516,6 +561,7 @@ int main(void)
 		cmocka_unit_test(frames_of_a_library_that_has_gone_still_mean_it),
 		cmocka_unit_test(at_the_same_address_the_build_decides),
 		cmocka_unit_test(what_comes_again_to_its_place_is_the_same_module),
+		cmocka_unit_test(another_build_in_the_same_file_is_another_module),
 		cmocka_unit_test(a_file_that_was_unlinked_is_said_to_be),
 		cmocka_unit_test(code_without_a_file_is_code_of_no_module),
 	};
