@@ -47,6 +47,7 @@ static void settle_all(void)
 	count_reset();
 	if (libunwind_is_lost())
 		sample_init(UNWIND_AUTO);
+	mapped_before_settling();
 	threads_after_fork();
 	generations_after_fork(&cpu_table);
 	heap_after_fork();

@@ -31,6 +31,14 @@ static void make_evicted(struct generations *g)
 		sites_set_key(&g->sites, sites_take(&g->sites), &key);
 }
 
+/* The generation that comes next: what lives will need room there (reclaim.c). */
+static void limit_next(struct generations *g)
+{
+	struct stacks *s = &g->generation[(generations_number(g->now) & 1) ^ 1].stacks;
+
+	s->room = (uint32_t)((uint64_t)s->nodes_max * g->kind->samples_eighths / 8);
+}
+
 int generations_init(struct generations *g, const struct generations_kind *kind,
 		     uint64_t budget_bytes)
 {
@@ -55,6 +63,7 @@ int generations_init(struct generations *g, const struct generations_kind *kind,
 	}
 	make_evicted(g);
 	g->kind = kind;
+	limit_next(g);
 	return 0;
 }
 
@@ -86,6 +95,7 @@ void generations_after_fork(struct generations *g)
 	/* Another number, so that nobody takes a node that he remembers for one of now. */
 	g->now = next << 2 | GENERATIONS_CLEAR;
 	make_evicted(g);
+	limit_next(g);
 }
 
 /* --- stacks of keys -------------------------------------------------------------------------- */

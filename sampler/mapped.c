@@ -17,6 +17,7 @@
 #define EVENTS 4096
 /* What one thread works off before it goes back to its own work. */
 #define EVENTS_AT_ONCE 64
+#define PUT_TRIES      1000     /* so many others were first: a door waits for nobody */
 
 struct event {
 	_Atomic uint64_t turn;          /* round * 2: free; + 1: there */
@@ -41,6 +42,7 @@ struct generations mapped_table;
 
 static struct {
 	struct state *_Atomic state;    /* NULL: off */
+	struct state *mine;             /* what it is when on */
 	void        *memory;            /* of the ranges */
 	uint32_t     max;
 } mapped;
@@ -114,8 +116,11 @@ static bool put(struct state *s, uintptr_t start, uintptr_t end, uint64_t ticket
 	uint64_t at = atomic_load_explicit(&s->tail, memory_order_relaxed);
 	struct event *e;
 
-	for (;;) {
+	for (unsigned tries = 0;; tries++) {
 		uint64_t turn;
+
+		if (tries == PUT_TRIES)
+			return false;
 
 		e = &s->queue[at % EVENTS];
 		turn = atomic_load_explicit(&e->turn, memory_order_acquire);
@@ -263,8 +268,9 @@ COLD void mapped_new(uintptr_t start, size_t bytes)
 	if (get_state() == NULL || bytes == 0)
 		return;
 	introduce();
-	/* A child may have been told just now to record nothing. */
-	if ((s = get_state()) == NULL)
+	/* A child may have been told just now to record nothing.  Threads that libc made in one that
+	 * has not settled are not there: what they write to would be cleared under them. */
+	if (self.phase == SELF_NEW || self.phase == SELF_CHILD || (s = get_state()) == NULL)
 		return;
 	mask = block_signals();
 	tell(s, start, start + bytes, draw(s), find_row(bytes));
@@ -280,7 +286,7 @@ static bool look(struct state *s, uintptr_t start, uintptr_t end, uint64_t *byte
 	bool had = try_begin(s);
 
 	if (had) {
-		work_off(s, EVENTS_AT_ONCE);
+		work_off(s, EVENTS);
 		*bytes = s->ready ? mapped_ranges_in(&s->ranges, start, end) : 0;
 		atomic_store(&s->busy, 0);
 	}
@@ -346,6 +352,7 @@ int mapped_init(uint64_t budget_bytes)
 		return err;
 	}
 	mapped.max = max;
+	mapped.mine = s;
 	atomic_store(&mapped.state, s);
 	return 0;
 }
@@ -353,11 +360,17 @@ int mapped_init(uint64_t budget_bytes)
 void mapped_stop(void)
 {
 	atomic_store(&mapped.state, NULL);
+	mapped.mine = NULL;
+}
+
+void mapped_before_settling(void)
+{
+	atomic_store(&mapped.state, NULL);
 }
 
 void mapped_after_fork(void)
 {
-	struct state *s = atomic_load(&mapped.state);
+	struct state *s = mapped.mine;
 
 	generations_after_fork(&mapped_table);
 	mapped_compare_after_fork();
@@ -365,4 +378,5 @@ void mapped_after_fork(void)
 		return;
 	os_clear(s, sizeof(*s));
 	os_clear(mapped.memory, (mapped.max + (size_t)1) * MAPPED_RANGE_BYTES);
+	atomic_store(&mapped.state, s);
 }

@@ -52,7 +52,9 @@ extern struct generations mapped_table;
 
 /* 0 or -ENOMEM; then nothing is mapped, and nothing recorded. */
 MUST_CHECK int mapped_init(uint64_t budget_bytes);
-/* A fork child: only what it maps itself counts. */
+/* A fork child: only what it maps itself counts.  mapped_before_settling: before other threads of
+ * the child can get a slot. */
+void mapped_before_settling(void);
 void mapped_after_fork(void);
 /* Nothing is recorded from now on. */
 void mapped_stop(void);

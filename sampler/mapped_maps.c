@@ -21,6 +21,7 @@ struct sums {
 	int64_t   value[KINDS][2];      /* objects, bytes */
 	uint64_t  ticket;               /* from before maps was opened */
 	uintptr_t end;                  /* of the last line of anonymous memory */
+	unsigned  tries;                /* of them all, to have the table */
 };
 
 /* KINDS: not anonymous. */
@@ -29,6 +30,7 @@ static enum kind kind_of(const struct maps_line *line)
 	static const struct { const char *path; enum kind kind; } known[] = {
 		{ "", OTHER },         { "[heap]", BRK },       { "[stack]", STACK },
 		{ "/dev/zero", OTHER }, { "[anon:", OTHER },    { "[anon_shmem:", OTHER },
+		{ "/anon_hugepage", OTHER },
 	};
 
 	/* Of the file itself the kernel says no "(deleted)". */
@@ -43,21 +45,24 @@ static enum kind kind_of(const struct maps_line *line)
 	return KINDS;
 }
 
-static int64_t count_seen(uintptr_t start, uintptr_t end)
+static int64_t count_seen(struct sums *sums, uintptr_t start, uintptr_t end)
 {
-	int64_t n = -EBUSY;
+	int64_t n;
 
-	for (unsigned i = 0; i < TRIES && (n = mapped_seen(start, end)) < 0; i++)
-		if (os_sleep(WAIT_NS) < 0)
+	while ((n = mapped_seen(start, end)) < 0)
+		if (sums->tries++ == TRIES || os_sleep(WAIT_NS) < 0)
 			break;
 	return n;
 }
 
 /* A range that is not there any more: a door's word was lost, or it went by no door. */
-static void drop_stale(struct sums *sums, uintptr_t until)
+static int drop_stale(struct sums *sums, uintptr_t until)
 {
-	if (until > sums->end && count_seen(sums->end, until) > 0)
+	int64_t seen = until > sums->end ? count_seen(sums, sums->end, until) : 0;
+
+	if (seen > 0)
 		mapped_gone(sums->end, until - sums->end, sums->ticket);
+	return seen < 0 ? (int)seen : 0;
 }
 
 static int add_line(const struct maps_line *line, void *arg)
@@ -68,9 +73,11 @@ static int add_line(const struct maps_line *line, void *arg)
 
 	if (kind == KINDS)
 		return 0;
-	drop_stale(sums, line->start);
+	seen = drop_stale(sums, line->start);
+	if (seen < 0)
+		return (int)seen;
 	sums->end = line->limit;
-	seen = count_seen(line->start, line->limit);
+	seen = count_seen(sums, line->start, line->limit);
 	if (seen < 0)
 		return (int)seen;
 	seen = (int64_t)(line->limit - line->start) - seen;
@@ -141,7 +148,8 @@ void mapped_compare(void)
 	sums.ticket = mapped_ticket();
 	if (sums.ticket == 0 || maps_read(add_line, &sums) < 0)
 		return;         /* as it was */
-	drop_stale(&sums, UINTPTR_MAX);
+	if (drop_stale(&sums, UINTPTR_MAX) < 0)
+		return;
 	take_ours(&sums);
 	for (unsigned i = 0; i < KINDS; i++)
 		count((enum kind)i, sums.value[i]);

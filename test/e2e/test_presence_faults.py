@@ -119,6 +119,7 @@ def try_some(what, tries=3):
             return what()
         except (AssertionError, OSError) as e:
             wrong = e
+            time.sleep(0.5)     # and the host may not have come so far
     raise wrong
 
 

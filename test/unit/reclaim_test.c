@@ -277,6 +277,22 @@ static void what_lives_has_room_before_what_is_new(void **state)
 	assert_int_equal(all(), 1000 * samples);
 }
 
+/* Also the first time, when both generations are full before our thread comes. */
+static void what_lives_has_room_in_the_second_generation(void **state)
+{
+	uint32_t row[50];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT_OF(row); i++)
+		row[i] = sample(i, 3, 1);
+	for (uint64_t i = 1000; i < 20000; i++)
+		sample(i, 1, 1);
+	assert_int_equal(generations_number(generations_now(&table)), 1);
+	go_on_to_the_end();
+	for (unsigned i = 0; i < COUNT_OF(row); i++)
+		assert_is(row[i], i, 3, 1);
+}
+
 /* A sample that was on its way when generations changed: its row is behind, and lives. */
 static void what_begins_to_live_late_keeps_its_stack(void **state)
 {
@@ -489,6 +505,7 @@ int main(void)
 		EARLY(a_row_that_nobody_found_is_given_back_and_no_loss),
 		EARLY(what_lives_keeps_its_row_and_its_stack),
 		EARLY(what_lives_has_room_before_what_is_new),
+		EARLY(what_lives_has_room_in_the_second_generation),
 		EARLY(what_begins_to_live_late_keeps_its_stack),
 		EARLY(what_lives_and_finds_no_room_counts_as_evicted),
 		LATE(nothing_is_folded_while_somebody_reads),
