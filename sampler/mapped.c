@@ -268,8 +268,8 @@ COLD void mapped_new(uintptr_t start, size_t bytes)
 	if (get_state() == NULL || bytes == 0)
 		return;
 	introduce();
-	/* A child may have been told just now to record nothing.  Threads that libc made in one that
-	 * has not settled are not there: what they write to would be cleared under them. */
+	/* A child may have been told just now to record nothing.  Threads that libc made in one
+	 * that has not settled are not there: what they write to would be cleared under them. */
 	if (self.phase == SELF_NEW || self.phase == SELF_CHILD || (s = get_state()) == NULL)
 		return;
 	mask = block_signals();
