@@ -203,7 +203,12 @@ def fibers_graph():
 def test_fibers(start):
     h, cpu, heap = judge(start, fibers_graph(), host('fibers'))
     assert h.stdout == 'all came back\n'
-    assert_right(cpu, heap)
+    # In the middle of a switch, which has no tables, sp is of one stack and rbp of another: one tick in
+    # 15,000 as measured, of four samples.
+    between = [w for w in cpu.wrong if w[2].frames[0] == 'switch_to']
+    assert sum(w[0] for w in between) <= 0.001 * cpu.total + 8, cpu.examples()
+    assert [w for w in cpu.wrong if w not in between] == [], cpu.examples()
+    assert_right(heap)
     for name in ('burn_to_zero', 'burn_to_one'):
         assert_exact(cpu, name)
     for name in ('burn_to_no_address', 'burn_to_no_page', 'burn_without', 'burn_context', 'down'):
