@@ -106,6 +106,7 @@ static void first_cfree(void *p)
 		return real.name args; \
 	}
 REAL_MAPPINGS(X)
+REAL_PROTECTIONS(X)
 REAL_OTHERS(X)
 #undef X
 
@@ -205,6 +206,7 @@ COLD void real_resolve(void)
 	if (real.cfree == first_cfree)
 		real.cfree = real.free;
 	resolve_operators();
+	real.realloc_is_ours = !scope_is_shadowed("realloc");
 	self.resolving = false;
 	errno = host_errno;
 }

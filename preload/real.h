@@ -91,7 +91,12 @@ typedef void *(*real_start)(void *);
 	X(int, brk, (void *end), (end))                                                            \
 	X(void *, sbrk, (intptr_t by), (by))
 
-#define REAL_LIST(X) REAL_BLOCKS(X) REAL_MAPPINGS(X) REAL_OTHERS(X)
+#define REAL_PROTECTIONS(X)                                                                        \
+	X(int, mprotect, (void *p, size_t n, int protection), (p, n, protection))                  \
+	X(int, pkey_mprotect, (void *p, size_t n, int protection, int key),                        \
+	  (p, n, protection, key))
+
+#define REAL_LIST(X) REAL_BLOCKS(X) REAL_MAPPINGS(X) REAL_PROTECTIONS(X) REAL_OTHERS(X)
 
 /* C++'s operators new and delete, by their mangled names (Itanium ABI; size_t is m).  Where no
  * allocator brings its own, their doors are hidden (preload/real.c); calls that were bound to them
@@ -141,6 +146,8 @@ struct real {
 	/* The operators come from the object that has malloc (tcmalloc, jemalloc, mimalloc): they
 	 * do not end in our malloc and free, so their own doors must count. */
 	bool new_counts;
+	/* Nobody in front of us has realloc: libc's reallocarray calls ours. */
+	bool realloc_is_ours;
 };
 
 extern HIDDEN struct real real;

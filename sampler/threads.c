@@ -201,6 +201,16 @@ void threads_leave(void)
 		threads_release(slot);
 }
 
+void threads_cut_stack(uintptr_t start, size_t bytes)
+{
+	struct thread_slot *slot = self.slot;
+	uintptr_t end = start + bytes;
+
+	if (slot == NULL || end < start || start >= slot->stack_hi || end <= slot->stack_lo)
+		return;
+	slot->stack_lo = end < slot->stack_hi ? end : slot->stack_hi;
+}
+
 struct capture *threads_capture(enum capture_kind kind)
 {
 	char *after;

@@ -80,6 +80,10 @@ void threads_enter(struct thread_slot *slot);
 /* Its end: the slot is free for another, and self.phase is SELF_GONE. */
 void threads_leave(void);
 
+/* The calling thread's [start, start + bytes) will not be readable.  If that is a part of its own
+ * stack, its stack is what is above; the rest is one that nobody knows. */
+void threads_cut_stack(uintptr_t start, size_t bytes);
+
 /* True: nothing here makes a system call or hands out a slot or scratch, until false again. */
 void threads_seal(bool sealed);
 bool threads_sealed(void);

@@ -173,13 +173,14 @@ def test_exceptions(start):
 
 # --- stacks of every kind ---
 
-KINDS = ('to_zero', 'to_one', 'to_no_address', 'to_no_page', 'without')
+KINDS = ('to_zero', 'to_one', 'to_no_address', 'to_no_page', 'without', 'carved')
 
 
 def fibers_graph():
     edges = {'main': 'start', 'run_hand_made': 'main', 'run_contexts': 'main', 'run_deep': 'main',
              'down': 'run_deep down', 'guarded': 'run_hand_made run_contexts',
-             'from_heap': 'run_hand_made run_contexts', 'make_stack': 'run_hand_made',
+             'from_heap': 'run_hand_made run_contexts', 'make_stack': 'run_hand_made carve',
+             'run_carved': 'main', 'carve': 'start',
              'context_body': '', 'down_context': 'context_body down_context',
              'burn_context': 'down_context',
              'burn': 'down burn_context ' + ' '.join('burn_' + k for k in KINDS)}
@@ -196,7 +197,9 @@ def fibers_graph():
         nodes[kind].cut = True
     # What is above a stack of malloc's may be a small number, too.
     nodes['fiber_without'].cut = nodes['fiber_without'].root = True
-    nodes['switch_to'] = Node('switch_to', 'fibers', ['run_hand_made', *('fiber_' + k for k in KINDS)], loose=True)
+    # And what is above a guard page nobody sees.
+    nodes['fiber_carved'].cut = nodes['fiber_carved'].root = True
+    nodes['switch_to'] = Node('switch_to', 'fibers', ['run_hand_made', 'carve', *('fiber_' + k for k in KINDS)], loose=True)
     return Graph(nodes)
 
 
@@ -211,7 +214,7 @@ def test_fibers(start):
     assert_right(heap)
     for name in ('burn_to_zero', 'burn_to_one'):
         assert_exact(cpu, name)
-    for name in ('burn_to_no_address', 'burn_to_no_page', 'burn_without', 'burn_context', 'down'):
+    for name in ('burn_to_no_address', 'burn_to_no_page', 'burn_without', 'burn_carved', 'burn_context', 'down'):
         assert cpu.having(name).weight['cut'] > 0, name
     assert 'stack_truncated' in h.counts
 

@@ -1,8 +1,11 @@
 /* fibers [SECONDS] -- switches among stacks of every kind all the time: by makecontext and by a switch of
  * its own, on blocks of malloc and between two guard pages; fibers whose first frame returns to 0, to 1,
  * to where no address is, to a page that is not there, or has no return address at all; with frame
- * pointers that lead into a guard page, to themselves, or nowhere.  And a recursion that is deeper
- * than any profile shows.  A fault, and it is gone. */
+ * pointers that lead into a guard page, to themselves, or nowhere.  And in the middle of a thread's
+ * own stack, below a guard page.  And a recursion that is deeper than any profile shows.  A fault,
+ * and it is gone. */
+#include <alloca.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,6 +64,7 @@ FIBER(to_one)
 FIBER(to_no_address)
 FIBER(to_no_page)
 FIBER(without)
+FIBER(carved)
 
 /* Room for a stack with a page above and below that cannot be touched. */
 static char *guarded(void)
@@ -128,6 +132,37 @@ static CALLED void run_hand_made(void)
 	}
 }
 
+/* In a thread of its own, which has not heard of a guard page yet. */
+static CALLED void *carve(void *with_return_address)
+{
+	static const uintptr_t zero;
+	char *area = alloca(2 * STACK_BYTES + 2 * PAGE);
+	char *room = (char *)(((uintptr_t)area + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+
+	if (mprotect(room + STACK_BYTES, PAGE, PROT_NONE) != 0)
+		abort();
+	inside = make_stack(room, fiber_carved, with_return_address != NULL ? &zero : NULL,
+			    (uintptr_t)room + STACK_BYTES + 16);
+	for (int i = 0; i < 1000; i++)
+		switch_to(&outside, inside);
+	if (mprotect(room + STACK_BYTES, PAGE, PROT_READ | PROT_WRITE) != 0)
+		abort();
+	return NULL;
+}
+
+static CALLED void run_carved(void)
+{
+	static char yes;
+
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, carve, i == 0 ? NULL : &yes) != 0)
+			abort();
+		pthread_join(thread, NULL);
+	}
+}
+
 /* --- makecontext ----------------------------------------------------------------------------- */
 
 static ucontext_t contexts[2], home;
@@ -192,6 +227,7 @@ int main(int argc, char **argv)
 	until(argc > 1 ? argv[1] : NULL);
 	do {
 		run_hand_made();
+		run_carved();
 		run_contexts();
 		run_deep();
 	} while (!until_over());

@@ -436,6 +436,31 @@ static void a_sample_that_was_left_by_a_jump_keeps_nobody_out(void **state)
 	assert_false(is_in_there);
 }
 
+static uintptr_t lo_after_cut(uintptr_t start, size_t bytes)
+{
+	self.slot->stack_lo = 0x10000;
+	self.slot->stack_hi = 0x20000;
+	threads_cut_stack(start, bytes);
+	assert_int_equal(self.slot->stack_hi, 0x20000);
+	return self.slot->stack_lo;
+}
+
+static void a_stack_begins_above_what_was_cut_out_of_it(void **state)
+{
+	(void)state;
+	threads_cut_stack(0, SIZE_MAX);         /* without a slot */
+	threads_enter(NULL);
+	assert_non_null(self.slot);
+	assert_int_equal(lo_after_cut(0x14000, 0x1000), 0x15000);
+	assert_int_equal(lo_after_cut(0xf000, 0x2000), 0x11000);
+	assert_int_equal(lo_after_cut(0x1f000, 0x3000), 0x20000);
+	assert_int_equal(lo_after_cut(0, SIZE_MAX), 0x20000);
+	assert_int_equal(lo_after_cut(0xf000, 0x1000), 0x10000);
+	assert_int_equal(lo_after_cut(0x20000, 0x1000), 0x10000);
+	/* Which the kernel will refuse. */
+	assert_int_equal(lo_after_cut(0x14000, SIZE_MAX), 0x10000);
+}
+
 #define TEST(f) cmocka_unit_test_teardown(f, leave_nothing)
 
 int main(void)
@@ -460,6 +485,7 @@ int main(void)
 		TEST(a_fork_child_may_have_no_slot),
 		TEST(a_fork_child_claims_nothing_of_its_parents_threads),
 		TEST(in_a_fork_child_no_thread_enters_before_it_has_settled),
+		TEST(a_stack_begins_above_what_was_cut_out_of_it),
 		TEST(a_sample_that_was_left_by_a_jump_keeps_nobody_out),
 	};
 
