@@ -2,7 +2,8 @@
  *
  * Allocations are sampled as a Poisson process over bytes (mean: the rate): each thread counts down
  * to its next sample.  A sample carries the weight 1/(1-exp(-size/rate)) from the moment it is
- * taken, and takes exactly that away again when it is freed.
+ * taken, and takes exactly that away again when it is freed.  A block of no bytes takes nothing of
+ * the budget: as in Go it is not seen, but for the rate at which all are.
  *
  * Context   any thread, inside handlers, inside malloc; before init and after a thread's
  *           destructors they do nothing but count down.
