@@ -42,7 +42,7 @@ def calls(program, edges, called_by_system=()):
 def judge(start, graph, argv, **options):
     """The CPU profile and a sample of the allocations of a host that then ends well: in a longer run a smaller
     one, for a scraper takes only so many stacks (the linter's rule 17)."""
-    options = {'CPU_HZ': 1000, 'HEAP_RATE': 4096 * max(1, SECONDS // 5), **options}
+    options = {'CPU_HZ': 1000, 'HEAP_RATE': 4096 * max(1, SECONDS // 5) ** 2, **options}
     h = start(argv, **options)
     try:
         cpu = Judged(graph, h.profile('profile?seconds=%d' % SECONDS, timeout=SECONDS + 60), 'samples')
