@@ -6,6 +6,7 @@
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/thread_names.h"
+#include "sampler/unwind_ahead.h"
 
 struct generations cpu_table;
 
@@ -54,7 +55,7 @@ void cpu_at_next_tick(bool (*f)(void))
 	atomic_store(&cpu.at_next_tick, f);
 }
 
-static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *c)
+static HOT void record(const siginfo_t *info, const ucontext_t *uc, struct capture *c)
 {
 	const stack_t *alt = &uc->uc_stack;
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
@@ -69,6 +70,7 @@ static void record(const siginfo_t *info, const ucontext_t *uc, struct capture *
 		bounds.alt_hi = bounds.alt_lo + alt->ss_size;
 	}
 	regs_from_signal(&c->regs, uc);
+	unwind_look_ahead(&c->work, &c->regs, &bounds);
 	self.name = thread_names_mine();
 	key = (struct site_key){ .thread = self.name, .labels = self.labels };
 	row = sample_row(c, &bounds, &cpu_table, &key, &losses);
@@ -103,7 +105,7 @@ static bool has_room(const stack_t *alt)
 	return true;
 }
 
-void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
+HOT void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 {
 	struct capture *c;
 

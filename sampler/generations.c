@@ -214,7 +214,7 @@ static uint32_t intern(struct generations *g, struct look *look)
 	return levels_intern(&present->index, look->hash, &rows, g, look);
 }
 
-uint32_t generations_row(struct generations *g, uint64_t now, const struct site_key *key)
+HOT uint32_t generations_row(struct generations *g, uint64_t now, const struct site_key *key)
 {
 	struct look look = { .now = now, .key = *key };
 

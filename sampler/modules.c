@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "sampler/compiler.h"
 #include "sampler/count.h"
 #include "sampler/maps_read.h"
 #include "sampler/objects.h"
@@ -69,7 +70,7 @@ static bool is_quiet(void)
 	return atomic_load(&closing) <= 0;
 }
 
-uint64_t modules_version(void)
+HOT uint64_t modules_version(void)
 {
 	return (uint64_t)atomic_load_explicit(&epoch, memory_order_acquire) << 32 |
 	       ranges_version();
@@ -91,7 +92,7 @@ static bool is_there(const struct range *r)
 	return true;
 }
 
-frame_t modules_frame(uintptr_t pc)
+HOT frame_t modules_frame(uintptr_t pc)
 {
 	struct range r;
 	uint64_t when = modules_epoch();
@@ -105,7 +106,7 @@ frame_t modules_frame(uintptr_t pc)
 	return (pc & 0xffffffffffffu) | when << 48;
 }
 
-bool modules_find_range(uintptr_t pc, struct range *out)
+HOT bool modules_find_range(uintptr_t pc, struct range *out)
 {
 	if (ranges_find(pc, out) && is_there(out))
 		return true;
@@ -126,7 +127,7 @@ bool modules_is_code(uintptr_t pc)
 	return ranges_find(pc, &r);
 }
 
-bool modules_is_ours(uintptr_t pc)
+HOT bool modules_is_ours(uintptr_t pc)
 {
 	return pc >= modules.ours_start && pc < modules.ours_limit;
 }

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "sampler/compiler.h"
 #include "sampler/count.h"
 #include "sampler/limits.h"
 
@@ -17,7 +18,7 @@ static struct {
 	struct table     table[2];
 } live;
 
-uint32_t ranges_version(void)
+HOT uint32_t ranges_version(void)
 {
 	return atomic_load_explicit(&live.version, memory_order_acquire);
 }
@@ -71,7 +72,7 @@ static bool search(uint32_t version, uintptr_t pc, struct range *out)
 	return false;
 }
 
-bool ranges_find(uintptr_t pc, struct range *out)
+HOT bool ranges_find(uintptr_t pc, struct range *out)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
 		uint32_t version = atomic_load_explicit(&live.version, memory_order_acquire);

@@ -12,7 +12,7 @@ static const uint8_t order[REGS_COUNT] = {
 	REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
 };
 
-void regs_from_signal(struct regs *out, const ucontext_t *uc)
+HOT void regs_from_signal(struct regs *out, const ucontext_t *uc)
 {
 	for (unsigned n = 0; n < REGS_COUNT; n++)
 		out->r[n] = (uintptr_t)uc->uc_mcontext.gregs[order[n]];

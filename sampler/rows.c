@@ -1,14 +1,14 @@
 #include "sampler/rows.h"
 
-uint32_t rows_find(const struct rows *rows, uint64_t offset)
+HOT uint32_t rows_find(const struct rows *rows, uint64_t offset)
 {
-	uint32_t at = (uint32_t)offset, block, low, n;
+	const uint32_t *block = rows_block(rows, offset);
+	uint32_t at = (uint32_t)offset, low, n;
 
-	if (offset < rows->first || offset >= rows->limit)
+	if (block == NULL)
 		return RULES_UNDESCRIBED;
-	block = (at - rows->first) >> ROWS_BLOCK_SHIFT;
-	low = rows->index[block];
-	n = rows->index[block + 1];
+	low = block[0];
+	n = block[1];
 	if (n < low)
 		return RULES_NONE;      /* wiped meanwhile: a fork */
 	for (n = n - low + 1; n > 1;) {

@@ -10,6 +10,7 @@
 #ifndef SAMPLER_ROWS_H
 #define SAMPLER_ROWS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sampler/rules.h"
@@ -27,6 +28,15 @@ struct rows {
 					 * before the block; one block more than there are */
 	const struct row *row;          /* row[0].offset is first */
 };
+
+/* The index of the block that holds this offset: [0] and [1] are the first and the last row that it
+ * may be in.  NULL: it is not described. */
+static inline const uint32_t *rows_block(const struct rows *rows, uint64_t offset)
+{
+	if (offset < rows->first || offset >= rows->limit)
+		return NULL;
+	return &rows->index[(offset - rows->first) >> ROWS_BLOCK_SHIFT];
+}
 
 /* The rule at this offset. */
 uint32_t rows_find(const struct rows *rows, uint64_t offset);

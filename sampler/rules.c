@@ -2,7 +2,7 @@
 
 _Atomic uint64_t rules_word[2u << RULES_PAIR_BITS] __attribute__((aligned(64)));
 
-void rules_add(uintptr_t pc, uint32_t rule)
+HOT void rules_add(uintptr_t pc, uint32_t rule)
 {
 	_Atomic uint64_t *pair = rules_pair(pc);
 	uint64_t older = atomic_load_explicit(&pair[0], memory_order_relaxed);

@@ -105,7 +105,7 @@ uint32_t rules_from_row(const struct cfi_object *object, const struct cfi_row *r
 		    bp_below_cfa(row));
 }
 
-uint32_t rules_at(uint32_t rule, uintptr_t pc)
+HOT uint32_t rules_at(uint32_t rule, uintptr_t pc)
 {
 	if (rules_kind(rule) != RULES_PLT)
 		return rule;

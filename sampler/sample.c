@@ -96,7 +96,7 @@ static uint32_t row_of(const struct walk *w, const struct site_key *key)
 }
 
 /* Twice at most: the generation that was full is not the present one any more. */
-static NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
+static HOT NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site_key *key,
 			 const struct sample_losses *losses)
 {
 	bool again = true;
@@ -120,7 +120,7 @@ static NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct site
 	}
 }
 
-static NOINLINE enum unwind_end walk_stack(struct capture *c,
+static HOT NOINLINE enum unwind_end walk_stack(struct capture *c,
 					   const struct unwind_stack_bounds *bounds,
 					   unsigned *depth)
 {
@@ -134,7 +134,7 @@ static NOINLINE enum unwind_end walk_stack(struct capture *c,
 	return unwind_stack(&c->regs, bounds, mode, &c->work, &c->memo, c->pc, max, depth);
 }
 
-uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
+HOT uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
 		    struct generations *table, struct site_key *key,
 		    const struct sample_losses *losses)
 {

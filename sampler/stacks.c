@@ -98,7 +98,7 @@ static bool follows(const struct stacks *s, uint32_t parent, frame_t frame)
 	       next->frame == frame && next->parent == parent;
 }
 
-uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame)
+HOT uint32_t stacks_child(struct stacks *s, uint32_t parent, frame_t frame)
 {
 	static const struct levels_table nodes = { is_node, make_node };
 	struct key key = { parent, frame };

@@ -45,18 +45,28 @@ static inline uint32_t interpret(uintptr_t at, struct unwind_work *work)
 	return rules_at(rules_from_row(place, &work->cfi.row), at);
 }
 
-static NOINLINE uint32_t look_up_rule(uintptr_t at, struct unwind_work *work)
+/* Mostly in the object where the last one was. */
+static HOT NOINLINE uint32_t look_up_rule(uintptr_t at, struct unwind_work *work)
 {
 	const struct range *range = &work->range;
 	const struct rows *rows = NULL;
 	uint32_t rule = RULES_NONE;
 
+	if (likely(unwind_is_near(&work->near, at)))
+		rule = rows_find(&work->near.rows, at - work->near.image);
+	if (likely(rule != RULES_NONE)) {
+		rules_add(at, rule);
+		return rule;
+	}
 	if (!modules_find_range(at, &work->range))
 		return RULES_UNDESCRIBED;
 	if (range->tables != NULL)
 		rows = tables_rows(range->tables);
 	if (rows != NULL)
 		rule = rows_find(rows, at - range->image);
+	if (rule != RULES_NONE && range->permanent)
+		work->near = (struct unwind_near){ range->start, range->limit, range->image,
+						   *rows };
 	/* Rows are wiped in a fork child that nobody told us of. */
 	if (rule == RULES_NONE)
 		rule = interpret(at, work);
@@ -93,7 +103,7 @@ static inline UNCHECKED uintptr_t find_plain_cfa(uint32_t rule, const struct unw
 
 /* *f is a frame that was called: from it to where the last stack is another.  Returns how many
  * addresses were written to pc[]. */
-static NOINLINE unsigned walk_memo(struct unwind_memo *memo, struct unwind_memo_frame *f,
+static HOT NOINLINE unsigned walk_memo(struct unwind_memo *memo, struct unwind_memo_frame *f,
 				   uintptr_t *pc, unsigned room)
 {
 	return unwind_memo_meet(memo, f) ? unwind_memo_follow(memo, f, pc, room) : 0;
@@ -101,7 +111,7 @@ static NOINLINE unsigned walk_memo(struct unwind_memo *memo, struct unwind_memo_
 
 /* As far as the rules lead that are nearly all, on a stack that we know; where it is as it was the
  * last time, by that.  All loads are within [sp, limit).  True: to the outermost frame. */
-static NOINLINE UNCHECKED bool walk_plain(struct unwind_walk *w)
+static HOT NOINLINE UNCHECKED bool walk_plain(struct unwind_walk *w)
 {
 	struct regs *regs = w->regs;
 	struct unwind_memo_frame f = { regs->r[REGS_SP], regs->r[REGS_PC], regs->r[REGS_BP],
@@ -356,7 +366,7 @@ static NOINLINE enum step take_step(struct unwind_walk *w, uintptr_t *at)
 	return step;
 }
 
-static enum step walk(struct unwind_walk *w)
+static HOT enum step walk(struct unwind_walk *w)
 {
 	struct regs *regs = w->regs;
 	enum step step = STEP_TAKEN;
@@ -397,7 +407,7 @@ static void begin(struct unwind_walk *w, bool precise)
 	w->precise = precise;
 }
 
-enum unwind_end unwind_stack(struct regs *regs, const struct unwind_stack_bounds *bounds,
+HOT enum unwind_end unwind_stack(struct regs *regs, const struct unwind_stack_bounds *bounds,
 			     enum unwind_mode mode, struct unwind_work *work,
 			     struct unwind_memo *memo, uintptr_t *pc, unsigned max, unsigned *depth)
 {

@@ -15,6 +15,7 @@
 #include "sampler/cfi.h"
 #include "sampler/ranges.h"
 #include "sampler/regs.h"
+#include "sampler/rows.h"
 #include "sampler/unwind_memo.h"
 #include "sampler/unwind_memory.h"
 
@@ -30,8 +31,22 @@ enum unwind_end {
 	UNWIND_TRUNCATED,       /* max frames, or nothing said how to go on */
 };
 
+/* Where the last look-up of a rule was, and what it needed of the tables: one cache line.  Only of
+ * an object that can never be unloaded: its rows stay for ever. */
+struct unwind_near {
+	uintptr_t   start, limit;       /* the code */
+	uintptr_t   image;
+	struct rows rows;
+};
+
+static inline bool unwind_is_near(const struct unwind_near *near, uintptr_t pc)
+{
+	return pc - near->start < near->limit - near->start;
+}
+
 /* Scratch for one walk, two thousand bytes: too much for a signal stack. */
 struct unwind_work {
+	_Alignas(64) struct unwind_near near;
 	struct cfi_work cfi;
 	struct regs     begin;          /* where the walk began */
 	struct range    range;

@@ -10,7 +10,7 @@ static void move(struct unwind_memo *m, uint32_t to, uint32_t from, uint32_t n)
 	memmove(&m->frame[to], &m->frame[from], n * sizeof(m->frame[0]));
 }
 
-bool unwind_memo_begin(struct unwind_memo *m, uintptr_t hi)
+HOT bool unwind_memo_begin(struct unwind_memo *m, uintptr_t hi)
 {
 	if (m->resting) {
 		if (++m->walks < UNWIND_MEMO_REST)
@@ -38,7 +38,7 @@ static void decide(struct unwind_memo *m, unsigned frames)
 	m->walks = m->frames = m->same = 0;
 }
 
-void unwind_memo_end(struct unwind_memo *m, unsigned frames)
+HOT void unwind_memo_end(struct unwind_memo *m, unsigned frames)
 {
 	uint32_t rest = m->closed ? m->place : m->max;
 
@@ -67,7 +67,7 @@ static UNCHECKED bool holds(const struct unwind_memo_frame *f)
 	       (likely(!(f->way & UNWIND_MEMO_BOTH)) || sp_was_at(f, bp_at) == f->sp);
 }
 
-unsigned unwind_memo_follow(struct unwind_memo *m, struct unwind_memo_frame *f, uintptr_t *pc,
+HOT unsigned unwind_memo_follow(struct unwind_memo *m, struct unwind_memo_frame *f, uintptr_t *pc,
 			    unsigned room)
 {
 	const struct unwind_memo_frame *have = &m->frame[m->place];

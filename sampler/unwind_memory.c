@@ -30,7 +30,7 @@ static bool probe_page(struct unwind_memory *m, uintptr_t at)
 	return true;
 }
 
-void unwind_memory_enter(struct unwind_memory *m, uintptr_t sp, bool probe)
+HOT void unwind_memory_enter(struct unwind_memory *m, uintptr_t sp, bool probe)
 {
 	const struct unwind_stack_bounds *b = m->bounds;
 

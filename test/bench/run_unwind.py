@@ -7,8 +7,8 @@ of the same process, on the same functions built with them.  Printed are medians
 missed is OVER, with --strict status 1.  "ours" is what a thread does; "no memo" the same without its
 last stack, so that every frame comes from the cache of rules.  Workloads: unwind/walk.c.
 
-Then the time in a SIGPROF handler of real programs, as the first to touch the stack, and the tables
-that our thread compiles.
+Then the time in a SIGPROF handler of real programs, as the first to touch the stack ("the whole tick":
+with its place in the tables of the profile), and the tables that our thread compiles.
 
     run_unwind.py                all of it, a minute
     run_unwind.py -n 51 random   more rounds of one part: repeated, random, cold, threads, handler, tables

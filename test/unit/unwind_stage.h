@@ -25,6 +25,7 @@ static struct unwind_work work;
 static uintptr_t pc[FRAMES_MAX];
 static unsigned depth, probes, lookups;
 static bool stage_permanent;    /* what is known of code may be kept for ever */
+static struct tables *stage_tables;     /* of the functions that have some; NULL: not compiled */
 
 /* Three pages, a guard page below and one above. */
 static uintptr_t *stack;
@@ -35,7 +36,8 @@ static uintptr_t readable_lo, readable_hi;
 bool modules_find_range(uintptr_t at, struct range *out)
 {
 	lookups++;
-	*out = (struct range){ .start = IMAGE_CODE, .limit = IMAGE_CODE + 0x1000, .place = object,
+	*out = (struct range){ .start = IMAGE_CODE, .limit = IMAGE_CODE + 0x1000,
+			       .image = IMAGE_CODE, .tables = stage_tables, .place = object,
 			       .permanent = stage_permanent };
 	return at >= IMAGE_CODE && at < IMAGE_CODE + 0x1000;
 }

@@ -2,8 +2,9 @@
  * does, and times each: the handler is the first to touch the stack, caches hold what the program
  * had there.
  *
- * Ticks take turns: ours, ours without memo, libunwind's unw_step is the first to walk, and timed.
- * Then the others do, and ours is compared with libunwind's.  At its end the program writes a
+ * Ticks take turns: ours, ours without memo, libunwind's unw_step, all that the product does in a
+ * tick (which puts the stack into its tables) is the first, and timed.  Then the others walk, and
+ * ours is compared with libunwind's.  At its end the program writes a
  * line for each tick to the file HANDLER_OUT, with its process id behind the name:
  *
  *     WAY FRAMES NS VERDICT
@@ -21,9 +22,13 @@
 #include <unistd.h>
 
 #include "sampler/compiler.h"
+#include "sampler/cpu.h"
 #include "sampler/modules.h"
+#include "sampler/sample.h"
 #include "sampler/tables.h"
+#include "sampler/threads.h"
 #include "sampler/unwind.h"
+#include "sampler/unwind_ahead.h"
 #include "sampler/unwind_memo.h"
 #include "test/bench/unwind/machine.h"
 
@@ -31,9 +36,11 @@
 #define TICKS_MAX       (1 << 16)
 #define MAIN_STACK_BYTES ((uintptr_t)128 << 20) /* unwind.h: the gap that the kernel leaves */
 #define SCAN_US         10000
+#define MEMORY_BYTES    ((uint64_t)32 << 20)    /* init.c: half of PPROFSHIM_MEMORY */
 
-enum way { OURS, OURS_NO_MEMO, LIBUNWIND, WAYS };
-static const char *const way_names[WAYS] = { "ours", "ours, no memo", "libunwind step" };
+enum way { OURS, OURS_NO_MEMO, LIBUNWIND, WHOLE, WAYS };
+static const char *const way_names[WAYS] = { "ours", "ours, no memo", "libunwind step",
+					     "the whole tick" };
 
 enum verdict { SAME, LONGER, OTHER };
 static const char *const verdict_names[] = { "same", "longer", "other" };
@@ -72,8 +79,9 @@ static void walk_ours(struct stack *s, const ucontext_t *uc, struct unwind_memo 
 {
 	static struct regs regs;
 
-	unwind_memo_know(&handler.memo, modules_version());
 	regs_from_signal(&regs, uc);
+	unwind_look_ahead(&handler.work, &regs, &handler.bounds);
+	unwind_memo_know(&handler.memo, modules_version());
 	(void)unwind_stack(&regs, &handler.bounds, UNWIND_AUTO, &handler.work, memo, s->pc,
 			   FRAMES_MAX, &s->depth);
 }
@@ -99,6 +107,8 @@ static void walk(enum way way, ucontext_t *uc)
 
 	if (way == LIBUNWIND)
 		walk_libunwind(s, uc);
+	else if (way == WHOLE)
+		cpu_tick(&(siginfo_t){ .si_code = SI_TIMER }, uc);
 	else
 		walk_ours(s, uc, way == OURS ? &handler.memo : NULL);
 }
@@ -165,6 +175,19 @@ static void set_timer(void)
 	setitimer(ITIMER_PROF, &every, NULL);
 }
 
+/* What a tick of the product needs. */
+static bool start_ticks(void)
+{
+	sample_init(UNWIND_AUTO);
+	threads_init(FRAMES_MAX);
+	if (cpu_init(MEMORY_BYTES) != 0)
+		return false;
+	threads_enter(NULL);
+	self.slot->stack_lo = handler.bounds.lo;
+	self.slot->stack_hi = handler.bounds.hi;
+	return true;
+}
+
 static __attribute__((constructor)) void start(void)
 {
 	pthread_t thread;
@@ -177,6 +200,8 @@ static __attribute__((constructor)) void start(void)
 	handler.bounds.lo = handler.bounds.hi - MAIN_STACK_BYTES;
 	handler.memo.frame = handler.memo_frame;
 	handler.memo.max = handler.memo.first = FRAMES_MAX;
+	if (!start_ticks())
+		return;
 	handler.began_ticks = machine_ticks();
 	handler.began_ns = now_ns();
 	sigfillset(&all);
