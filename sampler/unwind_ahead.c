@@ -64,7 +64,7 @@ HOT void unwind_look_ahead(const struct unwind_work *work, const struct regs *re
 		block = rows_block(&near->rows, pc - near->image);
 	fetch_line(block);
 	fetch(&work->walk, sizeof(work->walk));
-	if (sp % sizeof(uintptr_t) == 0 && sp >= bounds->lo && sp < bounds->hi)
+	if (sp % sizeof(uintptr_t) == 0 && bounds->lo != 0 && sp >= bounds->lo && sp < bounds->hi)
 		fetch_rules(near, sp, bounds->hi - sp < UNWIND_AHEAD_BYTES
 					      ? bounds->hi : sp + UNWIND_AHEAD_BYTES);
 	if (block != NULL)

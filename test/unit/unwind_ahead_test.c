@@ -117,6 +117,9 @@ static void nothing_is_read_beside_the_stack(void **state)
 	regs.r[REGS_SP] = at(0) - 4096;
 	unwind_look_ahead(&work, &regs, &bounds);
 	unwind_look_ahead(&work, &regs, &none);
+	bounds.lo = 0;  /* unknown: below hi there may be anything */
+	unwind_look_ahead(&work, &regs, &bounds);
+	bounds.lo = at(0);
 	regs.r[REGS_SP] = UINTPTR_MAX - 7;
 	unwind_look_ahead(&work, &regs, &bounds);
 }
