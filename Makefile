@@ -258,8 +258,14 @@ torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules
 presence-faults: all $(hosts) $(failing) ## every call of ours fails in every way, in more hosts; hours
 	$(Q)FAULTS=all B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_presence_faults.py
 
+soak-redis: all ## redis with a gigabyte of values beside what it says of its memory (SOAK="MEBIBYTES RATE")
+	$(Q)B=$(B) test/soak/redis.py $(SOAK)
+
 soak-memory: all ## ten minutes of a compiler with little memory (SOAK="MINUTES BUDGET clang|node")
 	$(Q)B=$(B) test/soak/memory.py $(SOAK)
+
+bench-peers: all $(benches) ## other heap profilers on the same loops; some six minutes
+	$(Q)B=$(B) test/bench/run.py --peers
 
 bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there costs, beside the peers
 	$(Q)B=$(B) test/bench/run_presence.py
@@ -313,5 +319,5 @@ clean: ## remove $(B)
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-heap bench-presence bench-unwind soak-memory oracle presence presence-faults lint install uninstall clean help FORCE
+.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-heap bench-locks bench-peers bench-presence bench-unwind soak-memory soak-redis oracle presence presence-faults lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:

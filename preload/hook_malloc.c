@@ -137,8 +137,9 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size)
 {
 	size_t bytes;
 
-	/* It refuses what overflows, and the old block stays as it is. */
-	if (__builtin_mul_overflow(n, size, &bytes))
+	/* It refuses what overflows, and the old block stays as it is.  Blocks of an allocator in
+	 * front of us, which need not have a reallocarray, are not for the realloc behind us. */
+	if (__builtin_mul_overflow(n, size, &bytes) || !real.realloc_is_ours)
 		return real.reallocarray(p, n, size);
 	return realloc(p, bytes);
 }

@@ -9,6 +9,7 @@ on a busy machine it says more than the median.
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -40,6 +41,17 @@ def find_library(soname):
     return found.group(1) if found else None
 
 
+def over(library, soname):
+    """An allocator in the place of libc's, the control, and the library over it; each is compared with the
+    allocator alone.  None without it."""
+    path = find_library(soname)
+    if path is None:
+        return None
+    name, shim = re.match(r'lib([a-z]+)', soname)[1], ours(library)['shim'][0]
+    return {name: ({'LD_PRELOAD': path}, name), name + '2': ({'LD_PRELOAD': path}, name),
+            'shim': (dict(shim, LD_PRELOAD=shim['LD_PRELOAD'] + ' ' + path), name)}
+
+
 def jemalloc(base='plain'):
     """Its profiler at our rate: one sample in 512 KiB.  None without the library or its profiler."""
     path = find_library('libjemalloc.so.2')
@@ -59,6 +71,16 @@ def tcmalloc(base='plain'):
     return path and ({'LD_PRELOAD': path, 'TCMALLOC_SAMPLE_PARAMETER': '524288'}, base)
 
 
+def heaptrack(base='plain'):
+    """It records every call.  None if it is not here."""
+    found = shutil.which('heaptrack')
+    path = found and os.path.join(os.path.dirname(found), '..', 'lib', 'heaptrack', 'libheaptrack_preload.so')
+    if path is None or not os.path.exists(path):
+        print('no heaptrack here: left out (scripts/deps bench installs it)', file=sys.stderr)
+        return None
+    return {'LD_PRELOAD': os.path.realpath(path), 'DUMP_HEAPTRACK_OUTPUT': '@TMP@/heaptrack'}, base
+
+
 def clean_environment(changes):
     e = {k: v for k, v in os.environ.items() if not k.startswith('PPROFSHIM_') and k != 'LD_PRELOAD'}
     e.update(changes)
@@ -70,17 +92,17 @@ def clean_environment(changes):
 class Run:
     """cpu and wall: seconds of the process and its children, start and end included.  text: stdout."""
 
-    def __init__(self, argv, env):
+    def __init__(self, argv, env, stdin=os.devnull):
         with tempfile.TemporaryDirectory(prefix='bench') as directory:
             env = {k: v.replace('@TMP@', directory) for k, v in env.items()}
-            self._spawn(argv, env)
+            self._spawn(argv, env, stdin)
 
-    def _spawn(self, argv, env):
+    def _spawn(self, argv, env, stdin):
         read, write = os.pipe()
         began = time.monotonic()
         pid = os.posix_spawn(argv[0], argv, clean_environment(env), file_actions=[
             (os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_CLOSE, read),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)])
+            (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)])
         os.close(write)
         with os.fdopen(read) as f:
             self.text = f.read()
@@ -122,7 +144,7 @@ class Table:
 
     @staticmethod
     def _line(*cells):
-        print('%-16s %-18s %7s %16s %7s %6s %10s %10s %9s' % cells, flush=True)
+        print('%-16s %-28s %8s %18s %7s %6s %10s %10s %9s' % cells, flush=True)
 
     def _judge(self, figure, target):
         if target is None:
@@ -133,31 +155,34 @@ class Table:
     def _keep(self, **figures):
         self.kept.append(figures)
 
-    def ratios(self, workload, configs, results, unit, target, own=None):
+    def ratios(self, workload, configs, results, unit, target, own=None, more_target=None):
         """results: {configuration: [figure of each round]}, the less the better.  target: of shim's
-        ratio.  own: other figures to print as "own" and "more", in that unit."""
+        ratio.  own: other figures to print as "own" and "more", in that unit.  more_target: of shim's "more"."""
         own = own or results
-        for name, (_, base) in configs.items():
+        for n, (name, (_, base)) in enumerate(configs.items()):
             values = [a / b for a, b in zip(results[name], results[base])]
             ratio, quarters = statistics.median(values), quartiles(values)
             best = min(results[name]) / min(results[base])
             its = statistics.median(own[name])
             more = statistics.median(a - b for a, b in zip(own[name], own[base]))
-            self._line(workload if name == 'plain' else '', name + ('' if base == 'plain' else ' / ' + base[:2]),
+            verdict = ''
+            if name == 'shim':
+                verdict = self._judge(ratio, target) if more_target is None else self._judge(more, more_target)
+            self._line(workload if n == 0 else '', name + ('' if base in ('plain', name) else ' / ' + base),
                        '%.3f' % ratio, '%.3f .. %.3f' % quarters, '%.3f' % best, unit, '%.2f' % its, '%+.2f' % more,
-                       self._judge(ratio, target if name == 'shim' else None))
+                       verdict)
             self._keep(workload=workload, configuration=name, base=base, unit=unit, ratio=ratio, quartiles=quarters,
                        best=best, own=its, more=more)
 
     def differences(self, workload, configs, results, unit, target, digits=2):
         """The same for what is judged by the difference; the quartiles are those of the difference."""
-        for name, (_, base) in configs.items():
+        for n, (name, (_, base)) in enumerate(configs.items()):
             values = [a - b for a, b in zip(results[name], results[base])]
             its, more = statistics.median(results[name]), statistics.median(values)
             its_base = statistics.median(results[base])
             ratio = its / its_base if its_base else None
             quarters = quartiles(values)
-            self._line(workload if name == 'plain' else '', name, '' if ratio is None else '%.3f' % ratio,
+            self._line(workload if n == 0 else '', name, '' if ratio is None else '%.3f' % ratio,
                        '%+.*f .. %+.*f' % (digits, quarters[0], digits, quarters[1]), '', unit,
                        '%.*f' % (digits, its), '%+.*f' % (digits, more),
                        self._judge(more, target if name == 'shim' else None))

@@ -389,7 +389,7 @@ def test_bash(script):
 
 # --- other allocators ---
 
-ALLOCATORS = {'jemalloc': 'libjemalloc.so.2', 'tcmalloc': 'libtcmalloc_minimal.so.4'}
+ALLOCATORS = {'jemalloc': 'libjemalloc.so.2', 'tcmalloc': 'libtcmalloc_minimal.so.4', 'mimalloc': 'libmimalloc.so.2'}
 
 
 def library(name):
@@ -402,7 +402,7 @@ def library(name):
 
 @pytest.mark.parametrize('order', ['after', 'before'])
 @pytest.mark.parametrize('name', sorted(ALLOCATORS))
-@pytest.mark.parametrize('argv', [['malloc_semantics'], ['new_delete'], ['cpp_containers'], ['dlopen_cxx'],
+@pytest.mark.parametrize('argv', [['new_delete'], ['cpp_containers'], ['dlopen_cxx'],
                                   ['dlopen_loop', 50], ['threads_churn'], ['fork_tree'], ['vfork_exec']],
                          ids=lambda argv: argv[0])
 def test_allocator_is_untouched(argv, name, order):
