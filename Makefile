@@ -133,6 +133,8 @@ $(fuzzers): $(B)/%: %.c $(core) $(static_libs)
 # Hosts are what a distribution ships: no frame pointers.
 host_flags := -O2 -g -fomit-frame-pointer -fno-optimize-sibling-calls -pthread
 $(B)/test/host/counts_threads: host_flags += -rdynamic
+$(B)/test/host/lock_cxx20: host_flags += -std=c++20
+$(B)/test/host/lock_shares $(B)/test/host/lock_waits $(B)/test/host/lock_cxx20: test/host/lock_truth.h
 $(patsubst %.c,$(B)/%,$(wildcard test/host/*.c) $(filter-out %_library.c,$(wildcard test/torture/*.c))): $(B)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra $(host_flags) -o $@ $<
@@ -142,6 +144,7 @@ $(patsubst %.cc,$(B)/%,$(wildcard test/host/*.cc test/torture/*.cc)): $(B)/%: %.
 	$(Q)$(CXX) -std=c++17 -Wall -Wextra $(host_flags) -o $@ $<
 
 $(tortures): test/torture/until.h
+$(filter $(B)/test/host/lock_%,$(hosts)): $(wildcard test/host/lock_*.h)
 
 # Of one layout, so that one can take the place of another; every second one has frame pointers.
 $(B)/test/torture/lib_%.so: test/torture/storm_library.c
@@ -247,8 +250,8 @@ presence: all $(hosts) $(benches) $(failing) ## that part of e2e which shows tha
 
 TORTURE_SECONDS ?= 60
 # The unit tests are those of what is tortured.
-torture: all $(tortures) ## the unwinder and the heap: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
-	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py test/e2e/test_heap_torture.py
+torture: all $(tortures) ## the unwinder, the heap and locks: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
+	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py test/e2e/test_heap_torture.py test/e2e/test_lock_torture.py
 	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined torture-unit
 
 torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules,test/unit/$f*_test.c))) \
@@ -270,8 +273,11 @@ bench-peers: all $(benches) ## other heap profilers on the same loops; some six 
 bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there costs, beside the peers
 	$(Q)B=$(B) test/bench/run_presence.py
 
-bench-heap: all $(benches) $(floors) $(B)/test/bench/heap/long ## what the heap profile costs: instructions, floors, long runs; a quarter of an hour
+bench-heap: all $(benches) $(floors) $(B)/test/bench/heap/long ## what the heap profile costs: instructions, floors, long runs; some eight minutes
 	$(Q)B=$(B) test/bench/run_heap.py
+
+bench-locks: all $(benches) ## what the lock profiles cost: instructions, pairs, contended mutexes; some ten minutes
+	$(Q)B=$(B) test/bench/run_locks.py
 
 bench-unwind: $(bench_unwind) ## what a stack takes, beside frame pointers and libunwind; a minute
 	$(Q)B=$(B) test/bench/run_unwind.py

@@ -21,8 +21,7 @@ static void put_hex(struct buf *b, uint64_t v)
 	buf_hex(b, v, 1);
 }
 
-/* A name from the host, as it may stand within a line. */
-static void put_name(struct buf *b, const char *s)
+void text_name(struct buf *b, const char *s)
 {
 	for (; *s != 0; s++) {
 		unsigned char c = (unsigned char)*s;
@@ -55,11 +54,11 @@ static void put_frame(struct buf *b, const struct text_frame *f, size_t addresse
 	buf_string(b, "#\t");
 	put_hex(b, f->address);
 	put_tabs(b, address_width(f), addresses);
-	put_name(b, f->name);
+	text_name(b, f->name);
 	buf_string(b, "+");
 	put_hex(b, f->offset_in_function);
 	put_tabs(b, name_width(f), names);
-	put_name(b, f->file);
+	text_name(b, f->file);
 	buf_string(b, ":");
 	buf_signed(b, f->line);
 	buf_string(b, "\n");
@@ -83,7 +82,7 @@ static size_t put_named_frames(struct buf *b, const struct text_frame *frame, si
 	return n;
 }
 
-void text_frames(struct buf *b, const struct text_frame *frame, size_t frames)
+void text_lines(struct buf *b, const struct text_frame *frame, size_t frames)
 {
 	size_t i = 0;
 
@@ -95,6 +94,11 @@ void text_frames(struct buf *b, const struct text_frame *frame, size_t frames)
 			buf_string(b, "\n");
 		}
 	}
+}
+
+void text_frames(struct buf *b, const struct text_frame *frame, size_t frames)
+{
+	text_lines(b, frame, frames);
 	buf_string(b, "\n");
 }
 

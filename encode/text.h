@@ -45,9 +45,14 @@ struct text_stat {
  * row without addresses is refused. */
 void text_addresses(struct buf *b, const uint64_t *address, size_t addresses);
 
+/* A name from the host, as it may stand within a line. */
+void text_name(struct buf *b, const char *name);
+
 /* The comment block of a row and the empty line after it.  Columns are aligned by tabs as Go's
  * text/tabwriter (1, 8, 1, tab) aligns them; a frame without a name starts a new alignment. */
 void text_frames(struct buf *b, const struct text_frame *frame, size_t frames);
+/* The same without the empty line. */
+void text_lines(struct buf *b, const struct text_frame *frame, size_t frames);
 
 /* The sum of all rows.  rate_bytes is the mean of the sampling; the text says twice of it, for
  * readers halve it.  alloc_bytes is said one higher where it equals inuse_bytes: a reader would

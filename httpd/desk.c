@@ -108,6 +108,12 @@ static bool allows_address(const char *text)
 	return n >= 0;
 }
 
+static void be_born(void)
+{
+	desk.pid = os_getpid();
+	desk.server.view.born_s = (int64_t)(os_realtime_ns() / 1000000000u);
+}
+
 int desk_init(const struct desk_options *options)
 {
 	desk.options = *options;
@@ -130,7 +136,7 @@ int desk_init(const struct desk_options *options)
 		desk.tls = options->allocate_tls(NULL);
 	desk.server.is_pthread = desk.tls == NULL;
 	libcalls_end_thread = end_thread;
-	desk.pid = os_getpid();
+	be_born();
 	desk.here = os_map_wiped(sizeof(*desk.here));
 	if (desk.here == NULL)
 		return -ENOMEM;
@@ -325,7 +331,7 @@ void desk_after_fork(void)
 	if (desk.here == NULL)
 		return;
 	*desk.here = 1;
-	desk.pid = os_getpid();
+	be_born();
 	desk.tid = desk.last_tid = 0;
 	desk.holders = 0;
 	desk.starting = false;

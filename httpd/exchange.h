@@ -16,6 +16,7 @@
 struct desk_view {
 	const struct ground *ground;
 	bool names;             /* functions by name; else addresses only */
+	int64_t born_s;         /* CLOCK_REALTIME at which this process or program began */
 };
 
 struct reply {

@@ -99,6 +99,7 @@ static void name_place(struct places *p, struct place *place, const struct modul
 		{ "[main stack]", "[main stack]", FRAME_MAPPED_STACK, false },
 		{ "[mmap in libc]", "[mmap in libc]", FRAME_MAPPED_OTHER, false },
 		{ "[pprofshim]", "[pprofshim]", FRAME_MAPPED_OURS, false },
+		{ "[holder unknown]", "[holder unknown]", FRAME_LOCK_HOLDER_UNKNOWN, false },
 	};
 
 	for (unsigned i = 0; i < COUNT_OF(no_code); i++)

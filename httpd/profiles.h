@@ -9,6 +9,7 @@
 #include "httpd/exchange.h"
 #include "httpd/places.h"
 #include "httpd/samples.h"
+#include "sampler/random.h"
 
 /* A kind of profile: one row for each. */
 struct profile_kind {
@@ -21,6 +22,7 @@ struct profile_kind {
 	bool                     hides_allocator;       /* leaf frames of malloc are left out */
 	bool                     has_ages;              /* min_age= is asked for */
 	bool                     has_sizes;             /* samples are of objects of one size */
+	bool                     has_locks;             /* key.size is a lock; by delay */
 	int64_t (*period)(const struct ground_rates *rates);
 	/* The values of one sample from its counters. */
 	void (*values)(const int64_t counter[SITES_VALUES], int64_t *value);
@@ -28,13 +30,27 @@ struct profile_kind {
 	void (*text)(struct exchange *x);
 };
 
+/* What was counted in units of 1 / RANDOM_WEIGHT_ONE, rounded. */
+static inline int64_t profiles_whole(int64_t weight)
+{
+	int64_t half = weight < 0 ? -RANDOM_WEIGHT_ONE / 2 : RANDOM_WEIGHT_ONE / 2;
+
+	return (weight + half) / RANDOM_WEIGHT_ONE;
+}
+
 /* Go's order of checks for a named profile: seconds, gc, debug (go-contract.md 1.3, 1.4); ours
  * come after. */
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind);
 
+/* In steps: what no door saw is counted as it is now (mapped.h). */
+void profiles_compare_maps(struct exchange *x);
+
 /* Waits until `seconds` after the beginning of x->window and writes what happened in it. */
 void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, int64_t seconds,
 			   const char *filename);
+
+/* What happened in x->window up to now, as the answer's body. */
+void profiles_write_proto(struct exchange *x, const struct profile_kind *kind);
 
 /* A stack as it was cut, and the mark that it was. */
 #define PROFILES_FRAMES_MAX (STACK_DEPTH_MAX + 1)

@@ -12,6 +12,10 @@ static const struct route routes[] = {
 	{ "", serve_index, GET, NULL, -1 },
 	{ "allocs", serve_allocs, GET, "All sampled allocations since the start, also those freed.",
 	  GROUND_HEAP },
+	{ "block", serve_block, GET,
+	  "Where threads waited: locks, conditions, joins, barriers, semaphores, futexes. "
+	  "labels=lock: for which one.",
+	  GROUND_BLOCK },
 	{ "cmdline", serve_cmdline, GET, "The command line, NUL between two arguments.", -1 },
 	{ "config", serve_config, GET ", POST",
 	  "The rates as JSON; POST changes them, as JSON or as a form.", -1 },
@@ -22,6 +26,10 @@ static const struct route routes[] = {
 	{ "mmap", serve_mmap, GET,
 	  "Anonymous memory that is mapped now; what no call showed is in brackets.",
 	  GROUND_MAPPED },
+	{ "mutex", serve_mutex, GET,
+	  "Who held the locks that others waited for, by where they were given back. "
+	  "labels=lock: which one. view=pairs: who waited for whom.",
+	  GROUND_MUTEX },
 	{ "profile", serve_profile, GET,
 	  "CPU time of the next seconds=N (30), for any number of clients at once.",
 	  -1 },

@@ -1,6 +1,7 @@
 #include "httpd/samples.h"
 
 #include "httpd/job.h"
+#include "httpd/order.h"
 #include "sampler/levels.h"
 
 /* Open addressing over indexes into out->sample, twice as many as rows: never full. */
@@ -123,4 +124,20 @@ void samples_merge(struct samples *s, struct arena *arena,
 	for (uint32_t row = 0; row < s->rows; row++)
 		s->of_row[row] = now[s->of_row[row]];
 	s->count = kept;
+}
+
+void samples_sort(struct samples *s, struct arena *arena, unsigned value)
+{
+	struct order *order = arena_alloc(arena, (s->count + 1) * sizeof(*order));
+	struct sample *sorted = arena_alloc(arena, (s->count + 1) * sizeof(*sorted));
+
+	if (arena->failed)
+		return;
+	/* The sign turned over, and all bits: the order of unsigned numbers, downwards. */
+	for (uint32_t i = 0; i < s->count; i++)
+		order[i] = (struct order){ ~((uint64_t)s->sample[i].value[value] ^ 1ull << 63), i };
+	order_sort(order, s->count);
+	for (uint32_t i = 0; i < s->count; i++)
+		sorted[i] = s->sample[order[i].at];
+	s->sample = sorted;
 }

@@ -32,4 +32,8 @@ void samples_collect(struct samples *out, struct arena *arena, struct window *w,
 void samples_merge(struct samples *s, struct arena *arena,
 		   uint64_t (*shown)(void *with, uint32_t stack), void *with);
 
+/* The greatest first, by one of the counters; of_row is of no use any more.  When the arena is
+ * full: as they were. */
+void samples_sort(struct samples *s, struct arena *arena, unsigned value);
+
 #endif

@@ -13,4 +13,7 @@ void serve_heap(struct exchange *x);
 void serve_allocs(struct exchange *x);
 void serve_mmap(struct exchange *x);            /* serve_mapped.c */
 
+void serve_block(struct exchange *x);           /* serve_locks.c */
+void serve_mutex(struct exchange *x);
+
 #endif

@@ -1,4 +1,5 @@
 /* /config: the rates at run time. */
+#include <stddef.h>
 #include <string.h>
 
 #include "encode/buf.h"
@@ -7,28 +8,29 @@
 #include "sampler/compiler.h"
 #include "sampler/units.h"
 
+#define RATE(field) offsetof(struct ground_rates, field)
+
 /* What can be set, by the name of its option in lower case. */
 static const struct setting {
 	const char *name;
 	int (*parse)(const char *text, size_t len, uint64_t *out);
 	uint64_t    max;
+	size_t      at;         /* in struct ground_rates: 8 bytes */
 	const char *refusal;
 } settings[] = {
-	{ "cpu_hz", units_parse_uint, GROUND_CPU_HZ_MAX, "not allowed; allowed: 0 to 1000" },
-	{ "heap_rate", units_parse_size, GROUND_HEAP_RATE_MAX, "not allowed; allowed: 0 to 1024g" },
+	{ "cpu_hz", units_parse_uint, GROUND_CPU_HZ_MAX, RATE(cpu_hz),
+	  "not allowed; allowed: 0 to 1000" },
+	{ "heap_rate", units_parse_size, GROUND_HEAP_RATE_MAX, RATE(heap_rate),
+	  "not allowed; allowed: 0 to 1024g" },
+	{ "block_rate", units_parse_time, GROUND_BLOCK_RATE_MAX, RATE(block_rate),
+	  "not allowed; allowed: 0 to 3600s" },
+	{ "mutex_fraction", units_parse_uint, GROUND_MUTEX_FRACTION_MAX, RATE(mutex_fraction),
+	  "not allowed; allowed: 0 to 1000000" },
 };
 
-static uint64_t get(const struct ground_rates *rates, size_t i)
+static uint64_t *rate_at(struct ground_rates *rates, const struct setting *s)
 {
-	return i == 0 ? rates->cpu_hz : rates->heap_rate;
-}
-
-static void set(struct ground_rates *rates, size_t i, uint64_t n)
-{
-	if (i == 0)
-		rates->cpu_hz = (unsigned)n;
-	else
-		rates->heap_rate = n;
+	return (uint64_t *)(void *)((char *)rates + s->at);
 }
 
 static void write_rates(struct exchange *x)
@@ -44,7 +46,7 @@ static void write_rates(struct exchange *x)
 		buf_string(&b, i == 0 ? "{\"" : ", \"");
 		buf_string(&b, settings[i].name);
 		buf_string(&b, "\": ");
-		buf_unsigned(&b, get(&rates, i));
+		buf_unsigned(&b, *rate_at(&rates, &settings[i]));
 	}
 	buf_string(&b, "}\n");
 	buf_flush(&b);
@@ -102,10 +104,10 @@ static const char *apply(const struct settings_pair *pair, struct ground_rates *
 			continue;
 		if (s->parse(pair->value.at, pair->value.len, &n) < 0 || n > s->max)
 			return s->refusal;
-		set(rates, i, n);
+		*rate_at(rates, s) = n;
 		return NULL;
 	}
-	return "no such setting; there are cpu_hz and heap_rate";
+	return "no such setting; there are cpu_hz, heap_rate, block_rate and mutex_fraction";
 }
 
 static void change(struct exchange *x)

@@ -1,38 +1,24 @@
-#include "encode/text.h"
 #include "httpd/ages.h"
 #include "httpd/job.h"
 #include "httpd/memstats.h"
 #include "httpd/profiles.h"
 #include "httpd/serve.h"
-#include "sampler/random.h"
+#include "httpd/stack_text.h"
 
 static int64_t period(const struct ground_rates *rates)
 {
 	return (int64_t)rates->heap_rate;
 }
 
-static int64_t objects(int64_t weight)
-{
-	int64_t half = weight < 0 ? -RANDOM_WEIGHT_ONE / 2 : RANDOM_WEIGHT_ONE / 2;
-
-	return (weight + half) / RANDOM_WEIGHT_ONE;
-}
-
 static void values(const int64_t c[SITES_VALUES], int64_t *value)
 {
-	value[0] = objects(c[HEAP_ALLOC_OBJECTS]);
+	value[0] = profiles_whole(c[HEAP_ALLOC_OBJECTS]);
 	value[1] = c[HEAP_ALLOC_BYTES];
-	value[2] = objects(c[HEAP_ALLOC_OBJECTS] - c[HEAP_FREE_OBJECTS]);
+	value[2] = profiles_whole(c[HEAP_ALLOC_OBJECTS] - c[HEAP_FREE_OBJECTS]);
 	value[3] = c[HEAP_ALLOC_BYTES] - c[HEAP_FREE_BYTES];
 }
 
 /* --- debug=1 --------------------------------------------------------------------------------- */
-
-struct text_work {
-	frame_t           frame[PROFILES_FRAMES_MAX];
-	uint64_t          address[PROFILES_FRAMES_MAX];
-	struct text_frame text[PROFILES_FRAMES_MAX];
-};
 
 /* The text has what was sampled; its reader scales by the rate. */
 static struct text_heap raw(const int64_t c[SITES_VALUES])
@@ -71,32 +57,18 @@ static void write_ages(struct buf *b, const struct ages *ages)
 }
 
 static void write_row(struct exchange *x, struct buf *b, const struct profile_kind *kind,
-		      struct places *places, struct text_work *work, const struct sample *s,
-		      const struct ages *ages)
+		      struct stack_text *text, const struct sample *s, const struct ages *ages)
 {
 	struct text_heap row = raw(s->value);
 	struct profile_stack stack;
-	unsigned i;
 
-	profiles_stack(x, kind, places, s->key.stack, work->frame, &stack);
-	for (i = 0; i < stack.depth; i++) {
-		struct place *place = places_find(places, stack.frame[i]);
-		uint64_t pc = frame_pc(stack.frame[i]);
-
-		if (place == NULL)
-			return;
-		work->address[i] = pc;
-		work->text[i] = (struct text_frame){
-			.address = pc,
-			.name = place->function.name,
-			.offset_in_function = pc - place->function.start,
-			.file = place->module != NULL ? place->module->path : "?",
-		};
-	}
+	profiles_stack(x, kind, text->places, s->key.stack, text->frame, &stack);
+	if (!stack_text_set(text, stack.frame, stack.depth))
+		return;
 	text_heap_row(b, &row);
-	text_addresses(b, work->address, stack.depth);
+	stack_text_addresses(text, b);
 	write_ages(b, ages);
-	text_frames(b, work->text, stack.depth);
+	stack_text_frames(text, b);
 }
 
 /* Of the whole heap, also where the rows are not. */
@@ -145,16 +117,15 @@ static const struct profile_kind allocs = HEAP_KIND("allocs", "alloc_space");
 
 static void write_rows(struct exchange *x, struct buf *b, struct samples *samples)
 {
-	struct places *places = places_new(&x->arena, x->desk, NULL);
-	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
+	struct stack_text *text = stack_text_new(x);
 	const struct ages *ages = NULL;
 
 	if (!x->arena.failed)
-		profiles_merge(x, &heap, places, work->frame, samples);
+		profiles_merge(x, &heap, text->places, text->frame, samples);
 	if (!x->arena.failed)
 		ages = ages_of(&x->arena, &x->window, samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples->count; i++) {
-		write_row(x, b, &heap, places, work, &samples->sample[i], &ages[i]);
+		write_row(x, b, &heap, text, &samples->sample[i], &ages[i]);
 		job_breathe();
 	}
 }

@@ -1,5 +1,6 @@
 /* The index page: Go's table and list, then what only we have to say. */
 #include "encode/buf.h"
+#include "httpd/foreign.h"
 #include "httpd/routes.h"
 #include "httpd/serve.h"
 #include "httpd/unseen.h"
@@ -48,6 +49,9 @@ static void write_descriptions(struct buf *b)
 /* Returns how many. */
 static unsigned write_unseen(struct exchange *x, struct buf *b)
 {
+	char text[FOREIGN_LINE_MAX];
+	struct buf line = buf_bounded(text, sizeof(text));
+	const struct foreign *foreign;
 	const struct unseen *u;
 	unsigned n = 0;
 
@@ -60,7 +64,22 @@ static unsigned write_unseen(struct exchange *x, struct buf *b)
 		buf_html(b, u->says);
 		buf_string(b, "</li>\n");
 	}
+	foreign = foreign_find(x);
+	for (unsigned i = 0; foreign != NULL && foreign_says(foreign, i, &line); i++, n++) {
+		buf_end(&line);
+		buf_string(b, "<li>");
+		buf_html(b, text);
+		buf_string(b, "</li>\n");
+		line.len = 0;
+	}
 	return n;
+}
+
+static void write_rate(struct buf *b, uint64_t rate, const char *next)
+{
+	buf_unsigned(b, rate);
+	buf_string(b, rate == 0 ? " (off)" : "");
+	buf_string(b, next);
 }
 
 static void write_ours(struct exchange *x, struct buf *b)
@@ -70,10 +89,10 @@ static void write_ours(struct exchange *x, struct buf *b)
 
 	x->desk->ground->get_rates(&rates);
 	buf_string(b, "<p>\npprofshim " SHIM_VERSION ": cpu_hz ");
-	buf_unsigned(b, rates.cpu_hz);
-	buf_string(b, rates.cpu_hz == 0 ? " (off), heap_rate " : ", heap_rate ");
-	buf_unsigned(b, rates.heap_rate);
-	buf_string(b, rates.heap_rate == 0 ? " (off)" : "");
+	write_rate(b, rates.cpu_hz, ", heap_rate ");
+	write_rate(b, rates.heap_rate, ", block_rate ");
+	write_rate(b, rates.block_rate, ", mutex_fraction ");
+	write_rate(b, rates.mutex_fraction, "");
 	buf_string(b, "\n<p>\nWhat was given up since the start:\n<ul>\n");
 	for (unsigned i = 0; i < COUNT_REASONS; i++) {
 		uint64_t n = x->desk->ground->dropped((enum count)i);

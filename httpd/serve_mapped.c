@@ -1,7 +1,8 @@
-#include "encode/text.h"
 #include "httpd/job.h"
 #include "httpd/profiles.h"
 #include "httpd/serve.h"
+#include "httpd/stack_text.h"
+#include "sampler/os.h"
 
 /* Nothing is sampled. */
 static int64_t period(const struct ground_rates *rates)
@@ -12,8 +13,8 @@ static int64_t period(const struct ground_rates *rates)
 
 static void values(const int64_t c[SITES_VALUES], int64_t *value)
 {
-	value[0] = c[MAPPED_ALLOC_OBJECTS];
-	value[1] = c[MAPPED_ALLOC_BYTES];
+	value[0] = c[MAPPED_ALLOC_OBJECTS] + c[MAPPED_LOST_OBJECTS];
+	value[1] = c[MAPPED_ALLOC_BYTES] + c[MAPPED_LOST_BYTES];
 	value[2] = c[MAPPED_ALLOC_OBJECTS] - c[MAPPED_FREE_OBJECTS];
 	value[3] = c[MAPPED_ALLOC_BYTES] - c[MAPPED_FREE_BYTES];
 }
@@ -29,35 +30,18 @@ static struct text_heap row_of(const int64_t c[SITES_VALUES])
 				   .inuse_objects = value[2], .inuse_bytes = value[3] };
 }
 
-struct text_work {
-	frame_t           frame[PROFILES_FRAMES_MAX];
-	uint64_t          address[PROFILES_FRAMES_MAX];
-	struct text_frame text[PROFILES_FRAMES_MAX];
-};
-
 static void write_row(struct exchange *x, struct buf *b, const struct profile_kind *kind,
-		      struct places *places, struct text_work *work, const struct sample *s)
+		      struct stack_text *text, const struct sample *s)
 {
 	struct text_heap row = row_of(s->value);
 	struct profile_stack stack;
 
-	profiles_stack(x, kind, places, s->key.stack, work->frame, &stack);
-	for (unsigned i = 0; i < stack.depth; i++) {
-		struct place *place = places_find(places, stack.frame[i]);
-
-		if (place == NULL)
-			return;
-		work->address[i] = frame_pc(stack.frame[i]);
-		work->text[i] = (struct text_frame){
-			.address = work->address[i],
-			.name = place->function.name,
-			.offset_in_function = work->address[i] - place->function.start,
-			.file = place->module != NULL ? place->module->path : "?",
-		};
-	}
+	profiles_stack(x, kind, text->places, s->key.stack, text->frame, &stack);
+	if (!stack_text_set(text, stack.frame, stack.depth))
+		return;
 	text_heap_row(b, &row);
-	text_addresses(b, work->address, stack.depth);
-	text_frames(b, work->text, stack.depth);
+	stack_text_addresses(text, b);
+	stack_text_frames(text, b);
 }
 
 static void write_text(struct exchange *x);
@@ -76,8 +60,7 @@ static const struct profile_kind mapped = {
 
 static void write_text(struct exchange *x)
 {
-	struct places *places = places_new(&x->arena, x->desk, NULL);
-	struct text_work *work = arena_alloc(&x->arena, sizeof(*work));
+	struct stack_text *text = stack_text_new(x);
 	struct samples samples;
 	struct text_heap total = { 0, 0, 0, 0 };
 	char bytes[4096];
@@ -85,7 +68,7 @@ static void write_text(struct exchange *x)
 
 	samples_collect(&samples, &x->arena, &x->window, SAMPLES_BY_STACK);
 	if (!x->arena.failed)
-		profiles_merge(x, &mapped, places, work->frame, &samples);
+		profiles_merge(x, &mapped, text->places, text->frame, &samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
 		struct text_heap row = row_of(samples.sample[i].value);
 
@@ -96,15 +79,26 @@ static void write_text(struct exchange *x)
 	}
 	text_heap_head(&b, &total, 1);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
-		write_row(x, &b, &mapped, places, work, &samples.sample[i]);
+		write_row(x, &b, &mapped, text, &samples.sample[i]);
 		job_breathe();
 	}
 	buf_flush(&b);
 }
 
+void profiles_compare_maps(struct exchange *x)
+{
+	uint64_t ticket = 0, wait_ns;
+
+	while ((wait_ns = x->desk->ground->compare_maps(&ticket)) != 0)
+		if (wait_ns > 1)
+			job_sleep_until(os_monotonic_ns() + wait_ns);
+		else
+			job_breathe();
+}
+
 void serve_mmap(struct exchange *x)
 {
 	/* Also the beginning of a delta. */
-	x->desk->ground->compare_maps();
+	profiles_compare_maps(x);
 	profiles_serve_named(x, &mapped);
 }

@@ -12,22 +12,41 @@
 
 #define STRINGS_AT_ONCE (16u << 10)
 #define SYMBOLS_AT_ONCE 512
-#define HITS_MAX        32      /* a name, and the ends of others: "malloc" of "xmalloc" */
 #define NAME_MAX_BYTES  32
 
-#define MALLOC 0
+enum { MALLOC, RJEM_MALLOC, JE_MALLOC };
 
 static const struct unseen known[] = {
 	[MALLOC] = { "malloc", "the program has an allocator linked into it" },
-	{ "_rjem_malloc", "jemalloc under another name, as Rust programs have it" },
-	{ "je_malloc", "jemalloc under another name" },
+	[RJEM_MALLOC] = { "_rjem_malloc", "jemalloc under another name, as Rust programs have it" },
+	[JE_MALLOC] = { "je_malloc", "jemalloc under another name" },
 	{ "mi_malloc", "mimalloc under another name" },
-	{ "tc_malloc", "tcmalloc under another name" },
+	{ "tc_malloc", "tcmalloc under another name; gperftools' writes a profile of its own if "
+		       "HEAPPROFILE names a file" },
 	{ "TCMallocInternalMalloc", "tcmalloc under another name" },
 	{ "sn_rust_alloc", "snmalloc under another name, as Rust programs have it" },
 	{ "rpmalloc", "rpmalloc, under its own name" },
 	{ "runtime.mallocgc", "Go's own heap; net/http/pprof shows it" },
 };
+
+/* jemalloc's options: variables, local to the object (--with-private-namespace). */
+enum option { PROF, PREFIX, OPTIONS };
+enum { PLAIN, RUST, NAMESPACES };
+
+static const char *const options[NAMESPACES][OPTIONS] = {
+	[PLAIN] = { "je_opt_prof", "je_opt_prof_prefix" },
+	[RUST] = { "_rjem_je_opt_prof", "_rjem_je_opt_prof_prefix" },
+};
+
+/* Numbers of names: first those of known[], then options[][]. */
+#define NAMES ((uint32_t)COUNT_OF(known) + NAMESPACES * OPTIONS)
+
+static const char *name_at(uint32_t i)
+{
+	uint32_t option = i - (uint32_t)COUNT_OF(known);
+
+	return i < COUNT_OF(known) ? known[i].symbol : options[option / OPTIONS][option % OPTIONS];
+}
 
 enum phase { OPEN, STRINGS, SYMBOLS, DONE };
 
@@ -41,9 +60,12 @@ static struct {
 	struct names_file file;
 	struct elf_table  table;
 	uint64_t          at;           /* where the phase is */
-	struct hit        hit[HITS_MAX];
+	struct hit        hit[UNSEEN_HITS_MAX];
 	unsigned          hits;
+	bool              partial;      /* in some object there were more */
 	uint32_t          defined;      /* of this object, as `found` */
+	uint64_t          option[NAMESPACES * OPTIONS];         /* the same: st_value */
+	uintptr_t         option_at[NAMESPACES * OPTIONS];      /* of all, in memory */
 } look;
 
 const struct unseen *unseen_at(size_t i)
@@ -54,16 +76,46 @@ const struct unseen *unseen_at(size_t i)
 	return NULL;
 }
 
+bool unseen_is_partial(void)
+{
+	return look.partial;
+}
+
+bool unseen_jemalloc(struct unseen_jemalloc *out)
+{
+	const struct { unsigned malloc; const char *conf; unsigned space; } kind[] = {
+		{ RJEM_MALLOC, "_RJEM_MALLOC_CONF", RUST },
+		{ JE_MALLOC, "JE_MALLOC_CONF", PLAIN },
+		{ MALLOC, "MALLOC_CONF", PLAIN },
+		{ MALLOC, "MALLOC_CONF", RUST },        /* "unprefixed_malloc_on_..." */
+	};
+
+	for (unsigned i = 0; i < COUNT_OF(kind); i++) {
+		const uintptr_t *at = &look.option_at[kind[i].space * OPTIONS];
+
+		/* Whose malloc a plain one is, only these variables tell. */
+		if ((look.found >> kind[i].malloc & 1) == 0 ||
+		    (kind[i].malloc == MALLOC && at[PROF] == 0))
+			continue;
+		*out = (struct unseen_jemalloc){ kind[i].conf, at[PROF], at[PREFIX] };
+		return true;
+	}
+	return false;
+}
+
 /* --- the strings ----------------------------------------------------------------------------- */
 
 static void add_hits(const char *end, size_t room, uint64_t offset)
 {
-	for (uint32_t i = 0; i < COUNT_OF(known); i++) {
-		size_t n = strlen(known[i].symbol);
+	for (uint32_t i = 0; i < NAMES; i++) {
+		size_t n = strlen(name_at(i));
 
-		if (n <= room && look.hits < HITS_MAX &&
-		    memcmp(end - n, known[i].symbol, n) == 0)
+		if (n > room || memcmp(end - n, name_at(i), n) != 0)
+			continue;
+		if (look.hits < UNSEEN_HITS_MAX)
 			look.hit[look.hits++] = (struct hit){ (uint32_t)(offset - n), i };
+		else
+			look.partial = true;
 	}
 }
 
@@ -95,13 +147,20 @@ static void read_strings(void)
 static void take_symbol(const Elf64_Sym *s)
 {
 	unsigned type = ELF64_ST_TYPE(s->st_info);
+	bool function = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
 
-	if (s->st_shndx == SHN_UNDEF ||
-	    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
+	if (s->st_shndx == SHN_UNDEF || (!function && type != STT_OBJECT))
 		return;
-	for (unsigned i = 0; i < look.hits; i++)
-		if (look.hit[i].name == s->st_name)
-			look.defined |= 1u << look.hit[i].which;
+	for (unsigned i = 0; i < look.hits; i++) {
+		uint32_t which = look.hit[i].which;
+
+		if (look.hit[i].name != s->st_name)
+			continue;
+		if (which >= COUNT_OF(known) && type == STT_OBJECT)
+			look.option[which - COUNT_OF(known)] = s->st_value;
+		else if (which < COUNT_OF(known) && function)
+			look.defined |= 1u << which;
+	}
 }
 
 static void read_symbols(void)
@@ -140,6 +199,7 @@ static enum phase open_object(const struct ground *ground, const struct module *
 	struct elf_tables tables;
 
 	look.at = look.hits = look.defined = 0;
+	memset(look.option, 0, sizeof(look.option));
 	look.elf.source.fd = -1;
 	if (m->path[0] != '/' || is_seen_before(ground, m))
 		return DONE;
@@ -149,16 +209,40 @@ static enum phase open_object(const struct ground *ground, const struct module *
 	}
 	elf_tables_find(&look.elf, &tables);
 	look.table = tables.full.count > 0 ? tables.full : tables.dynamic;
-	return look.table.count > 0 && look.table.strings_bytes <= UNSEEN_STRINGS_MAX ? STRINGS
-										       : DONE;
+	if (look.table.count == 0)
+		return DONE;
+	if (look.table.strings_bytes <= UNSEEN_STRINGS_MAX)
+		return STRINGS;
+	look.partial = true;
+	return DONE;
+}
+
+/* What the object's own addresses are above. */
+static uintptr_t bias(const struct module *m)
+{
+	uint64_t lowest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < look.elf.load_count; i++)
+		if (look.elf.load[i].address < lowest)
+			lowest = look.elf.load[i].address;
+	return m->image - (lowest & ~UINT64_C(4095));
+}
+
+static void take_options(const struct module *m)
+{
+	for (unsigned i = 0; i < COUNT_OF(look.option); i++)
+		if (look.option[i] != 0)
+			look.option_at[i] = bias(m) + look.option[i];
 }
 
 /* A library that has malloc, too, stands behind our doors: it calls its own by another name. */
 static void close_object(const struct module *m)
 {
 	names_file_close(look.elf.source.fd, &look.file);
-	if (m->main || (look.defined & 1u << MALLOC) == 0)
+	if (m->main || (look.defined & 1u << MALLOC) == 0) {
 		look.found |= look.defined;
+		take_options(m);
+	}
 	look.looked++;
 	look.phase = OPEN;
 }

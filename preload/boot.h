@@ -4,7 +4,8 @@
  * Context   the host's thread, inside real_resolve.
  * Memory    BOOT_BYTES in the library, then mappings.  Never freed: a few hundred bytes in
  *           practice. Each block is pinned in the heap's filter, so that a free of it takes the
- *           slow path, where boot_size finds it. */
+ *           slow path, where boot_size finds it.  malloc_usable_size has no door for them: the
+ *           loader, whose they are, does not ask. */
 #ifndef PRELOAD_BOOT_H
 #define PRELOAD_BOOT_H
 

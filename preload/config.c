@@ -8,7 +8,7 @@
 #include "sampler/limits.h"
 #include "sampler/units.h"
 
-enum kind { TEXT, UINT, SIZE, CHOICE };
+enum kind { TEXT, UINT, SIZE, TIME, CHOICE };
 
 static const char *const log_levels[] = { "quiet", "error", "info", "debug", NULL };
 static const char *const unwinders[] = { "auto", "fp", "libunwind", NULL };
@@ -21,7 +21,7 @@ static const struct option {
 	const char        *name;        /* without PPROFSHIM_ */
 	enum kind          kind;
 	const char        *def;         /* NULL: not set */
-	uint64_t           min, max;    /* UINT, SIZE */
+	uint64_t           min, max;    /* UINT, SIZE, TIME */
 	const char *const *choices;     /* CHOICE: the value is the index */
 	size_t             at;          /* in struct config */
 	const char        *allowed, *help;
@@ -39,6 +39,11 @@ static const struct option {
 	  .help = "samples per second of CPU time, for each thread; 0 off" },
 	{ "HEAP_RATE", SIZE, "512k", 0, GROUND_HEAP_RATE_MAX, AT(heap_rate),
 	  .allowed = "0 to 1024g", .help = "mean bytes between heap samples; 1 all, 0 off" },
+	{ "BLOCK_RATE", TIME, "10us", 0, GROUND_BLOCK_RATE_MAX, AT(block_rate),
+	  .allowed = "0 to 3600s",
+	  .help = "mean time of waiting between block samples; 1 all, 0 off" },
+	{ "MUTEX_FRACTION", UINT, "1", 0, GROUND_MUTEX_FRACTION_MAX, AT(mutex_fraction),
+	  .allowed = "0 to 1000000", .help = "one in n releases that made others wait; 0 off" },
 	{ "DEPTH", UINT, "128", 1, STACK_DEPTH_MAX, AT(depth), .allowed = "1 to 1024",
 	  .help = "frames of a stack" },
 	{ "MEMORY", SIZE, "64m", 1u << 20, 1ull << 36, AT(memory), .allowed = "1m to 64g",
@@ -74,8 +79,9 @@ static bool parse_choice(const struct option *o, const char *text, uint64_t *out
 static bool parse_number(const struct option *o, const char *text, uint64_t *out)
 {
 	size_t len = strlen(text);
-	int err = o->kind == SIZE ? units_parse_size(text, len, out)
-				  : units_parse_uint(text, len, out);
+	int err = o->kind == SIZE   ? units_parse_size(text, len, out)
+		  : o->kind == TIME ? units_parse_time(text, len, out)
+				    : units_parse_uint(text, len, out);
 
 	return err == 0 && *out >= o->min && *out <= o->max;
 }

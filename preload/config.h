@@ -22,6 +22,8 @@ struct config {
 	uint64_t port_tries;
 	uint64_t cpu_hz;
 	uint64_t heap_rate;             /* bytes */
+	uint64_t block_rate;            /* ns */
+	uint64_t mutex_fraction;
 	uint64_t depth;                 /* frames */
 	uint64_t memory;                /* bytes */
 	uint64_t unwinder;              /* enum config_unwinder */

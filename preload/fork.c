@@ -10,6 +10,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
+#include "sampler/locks.h"
 #include "sampler/mapped.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
@@ -52,6 +53,7 @@ static void settle_all(void)
 	generations_after_fork(&cpu_table);
 	heap_after_fork();
 	mapped_after_fork();
+	locks_after_fork();
 	modules_after_fork();
 	tables_after_fork();
 	desk_after_fork();
@@ -59,6 +61,8 @@ static void settle_all(void)
 		desk_stay_away();
 		cpu_ctl_set_hz(0);
 		heap_set_rate(0);
+		locks_set_block_rate(0);
+		locks_set_mutex_fraction(0);
 		mapped_stop();
 		return;
 	}
@@ -86,6 +90,7 @@ static void in_child(void)
 	/* What holds for the parent's system calls holds for its child's. */
 	if (sandbox_entered())
 		return;
+	mapped_in_child();
 	self.tid = os_gettid();
 	self.child_timer = 0;           /* of an unsettled parent: not inherited */
 	if (self.phase == SELF_CHILD)

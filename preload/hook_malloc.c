@@ -85,13 +85,6 @@ EXPORT void cfree(void *p)
 	free(p);
 }
 
-EXPORT size_t malloc_usable_size(void *p)
-{
-	size_t boot = heap_is_unsampled(p) ? 0 : boot_size(p);
-
-	return boot != 0 ? boot : real.malloc_usable_size(p);
-}
-
 /* --- both at once ---------------------------------------------------------------------------- */
 
 static void *move_boot_block(void *p, size_t n)

@@ -1,5 +1,5 @@
 /* The doors of prctl and of libc's syscall(): for the few calls of theirs that concern our
- * thread. */
+ * thread, and for futexes. */
 #include "preload/hook_syscall.h"
 
 #include <errno.h>
@@ -9,8 +9,10 @@
 
 #include "httpd/desk.h"
 #include "preload/export.h"
+#include "preload/hook_futex.h"
 #include "preload/real.h"
 #include "preload/sandbox.h"
+#include "sampler/clock.h"
 
 int unshare(int flags);
 int setns(int fd, int kind);
@@ -25,6 +27,8 @@ EXPORT int prctl(int what, long a, long b, long c, long d)
 	bool inside;
 	int result;
 
+	if (what == PR_SET_TSC && a == PR_TSC_SIGSEGV)
+		clock_forbid_counter();
 	/* Without a filter it is only a question whether there are filters. */
 	if (what != PR_SET_SECCOMP || (a == SECCOMP_MODE_FILTER && b == 0))
 		return real.prctl(what, a, b, c, d);
@@ -73,6 +77,8 @@ long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long 
 	long result;
 	int host_errno;
 
+	if (nr == SYS_futex)
+		return hook_futex(a, b, c, d, e, f);
 	if (nr == SYS_unshare)
 		return unshare((int)a);
 	if (nr == SYS_setns)
@@ -99,5 +105,5 @@ const bool hook_syscall_has_door[HOOK_SYSCALL_NUMBERS] = {
 	[SYS_seccomp] = true,   [SYS_capset] = true,    [SYS_setuid] = true,
 	[SYS_setgid] = true,    [SYS_setreuid] = true,  [SYS_setregid] = true,
 	[SYS_setresuid] = true, [SYS_setresgid] = true, [SYS_setgroups] = true,
-	[SYS_LANDLOCK_RESTRICT_SELF] = true,
+	[SYS_LANDLOCK_RESTRICT_SELF] = true,                            [SYS_futex] = true,
 };

@@ -6,6 +6,7 @@
 #include "preload/real.h"
 #include "preload/signals.h"
 #include "sampler/cpu_ctl.h"
+#include "sampler/locks.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"
 
@@ -18,6 +19,7 @@
 static void end_thread(void *unused)
 {
 	(void)unused;
+	locks_thread_ends();
 	if (self.slot != NULL)
 		cpu_ctl_leave(self.slot);
 	threads_leave();

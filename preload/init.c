@@ -25,6 +25,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap.h"
+#include "sampler/locks.h"
 #include "sampler/mapped.h"
 #include "sampler/modules.h"
 #include "sampler/os.h"
@@ -135,7 +136,7 @@ static void start_ground(void)
 
 static bool start_cpu(void)
 {
-	int err = cpu_init(config.memory / 2);
+	int err = cpu_init(config.memory / 16 * 7);
 
 	if (err == 0)
 		err = signals_init();
@@ -147,7 +148,7 @@ static bool start_cpu(void)
 
 static void start_heap(void)
 {
-	if (heap_init(config.memory / 16 * 7) < 0) {
+	if (heap_init(config.memory / 16 * 6) < 0) {
 		log_line(LOG_ERROR, "no memory: no heap profile", NULL);
 		return;
 	}
@@ -161,6 +162,17 @@ static void start_mapped(void)
 {
 	if (mapped_init(config.memory / 16) < 0)
 		log_line(LOG_ERROR, "no memory: no profile of what is mapped", NULL);
+}
+
+static void start_locks(void)
+{
+	int err = locks_init(config.memory / 16 * 2);
+
+	if (err < 0)
+		log_line(LOG_ERROR, err == -ENOMEM ? "no memory: no profiles of locks"
+						   : "an old processor: no mutex profile", NULL);
+	locks_set_block_rate(config.block_rate);
+	locks_set_mutex_fraction(config.mutex_fraction);
 }
 
 /* --- the desk -------------------------------------------------------------------------------- */
@@ -257,6 +269,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 		has_cpu = start_cpu();
 		start_heap();
 		start_mapped();
+		start_locks();
 		has_desk = start_desk(desk);
 		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk,
 			  counts_threads_at_fork());

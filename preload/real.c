@@ -81,12 +81,6 @@ static void *first_pvalloc(size_t n)
 	return real.pvalloc(n);
 }
 
-static size_t first_malloc_usable_size(void *p)
-{
-	REFUSE_OR_RESOLVE(0);
-	return real.malloc_usable_size(p);
-}
-
 static void first_free(void *p)
 {
 	REFUSE_OR_RESOLVE();
@@ -107,6 +101,8 @@ static void first_cfree(void *p)
 	}
 REAL_MAPPINGS(X)
 REAL_PROTECTIONS(X)
+REAL_LOCKS(X)
+REAL_CONDITIONS(X)
 REAL_OTHERS(X)
 #undef X
 
@@ -190,18 +186,42 @@ static void resolve_operators(void)
 		count_add(COUNT_MAP_REFUSED);
 }
 
-COLD void real_resolve(void)
+/* Until glibc 2.36 dlsym gives the oldest version of a name.  Of conditions that is the one whose
+ * pthread_cond_t is a pointer, for programs from before glibc 2.3.2 (x86-64).  But who is between
+ * us and libc, and knows of no versions, is passed by with one. */
+static void *find_condition(const char *name)
 {
-	int host_errno = errno;
+	void *found = find_next(name);
+	void *newer = found != NULL ? dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2") : NULL;
+
+	return newer != NULL && same_object(newer, found) ? newer : found;
+}
+
+/* Each at once what it stays: the host's threads may use them. */
+static void resolve_list(void)
+{
 	void *found;
 
-	self.resolving = true;
 #define X(result, name, params, args) \
 	found = find_next(#name); \
 	if (found != NULL) \
 		*(void **)&real.name = found;
-	REAL_LIST(X)
+	REAL_ALIKE(X)
 #undef X
+#define X(result, name, params, args) \
+	found = find_condition(#name); \
+	if (found != NULL) \
+		*(void **)&real.name = found;
+	REAL_CONDITIONS(X)
+#undef X
+}
+
+COLD void real_resolve(void)
+{
+	int host_errno = errno;
+
+	self.resolving = true;
+	resolve_list();
 	/* libc keeps cfree for old programs only, under a version of its own. */
 	if (real.cfree == first_cfree)
 		real.cfree = real.free;

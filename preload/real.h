@@ -1,5 +1,5 @@
-/* preload/real.h -- the functions we stand in front of.  One line here, one door, one line in
- * exports.map; scripts/check-symbols compares the three.
+/* preload/real.h -- the functions we stand in front of.  One line here, one door;
+ * scripts/check-symbols compares the two.
  *
  * Context   any.  A pointer of REAL_LIST is never NULL: until real_resolve has run it leads to a
  *           function that resolves the whole list first, so doors work before our constructor.
@@ -8,12 +8,15 @@
 #define PRELOAD_REAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <threads.h>
+#include <time.h>
 
 #include "sampler/compiler.h"
 
@@ -31,7 +34,6 @@ typedef void *(*real_start)(void *);
 	X(int, posix_memalign, (void **p, size_t align, size_t n), (p, align, n))                  \
 	X(void *, valloc, (size_t n), (n))                                                         \
 	X(void *, pvalloc, (size_t n), (n))                                                        \
-	X(size_t, malloc_usable_size, (void *p), (p))                                              \
 	X(void, free, (void *p), (p))                                                              \
 	X(void, cfree, (void *p), (p))
 
@@ -96,7 +98,67 @@ typedef void *(*real_start)(void *);
 	X(int, pkey_mprotect, (void *p, size_t n, int protection, int key),                        \
 	  (p, n, protection, key))
 
-#define REAL_LIST(X) REAL_BLOCKS(X) REAL_MAPPINGS(X) REAL_PROTECTIONS(X) REAL_OTHERS(X)
+/* Locks, and all that a thread waits for. */
+#define REAL_MUTEXES(X)                                                                            \
+	X(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))                                     \
+	X(int, pthread_mutex_timedlock, (pthread_mutex_t * m, const struct timespec *until),       \
+	  (m, until))                                                                              \
+	X(int, pthread_mutex_clocklock,                                                            \
+	  (pthread_mutex_t * m, clockid_t clock, const struct timespec *until), (m, clock, until)) \
+	X(int, pthread_mutex_unlock, (pthread_mutex_t * m), (m))                                   \
+	X(int, mtx_lock, (mtx_t * m), (m))                                                         \
+	X(int, mtx_timedlock, (mtx_t * m, const struct timespec *until), (m, until))               \
+	X(int, mtx_unlock, (mtx_t * m), (m))                                                       \
+	X(int, pthread_spin_lock, (pthread_spinlock_t * s), (s))                                   \
+	X(int, pthread_spin_unlock, (pthread_spinlock_t * s), (s))
+
+#define REAL_RWLOCKS(X)                                                                            \
+	X(int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))                                 \
+	X(int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))                                 \
+	X(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t * l, const struct timespec *until),   \
+	  (l, until))                                                                              \
+	X(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t * l, const struct timespec *until),   \
+	  (l, until))                                                                              \
+	X(int, pthread_rwlock_clockrdlock,                                                         \
+	  (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until),                   \
+	  (l, clock, until))                                                                       \
+	X(int, pthread_rwlock_clockwrlock,                                                         \
+	  (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until),                   \
+	  (l, clock, until))                                                                       \
+	X(int, pthread_rwlock_unlock, (pthread_rwlock_t * l), (l))
+
+/* libc has two versions of these: the names of exports.map. */
+#define REAL_CONDITIONS(X)                                                                         \
+	X(int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t *m), (c, m))                \
+	X(int, pthread_cond_timedwait,                                                             \
+	  (pthread_cond_t * c, pthread_mutex_t *m, const struct timespec *until), (c, m, until))
+
+#define REAL_PAUSES(X)                                                                             \
+	X(int, pthread_cond_clockwait,                                                             \
+	  (pthread_cond_t * c, pthread_mutex_t *m, clockid_t clock, const struct timespec *until), \
+	  (c, m, clock, until))                                                                    \
+	X(int, cnd_wait, (cnd_t * c, mtx_t *m), (c, m))                                            \
+	X(int, cnd_timedwait, (cnd_t * c, mtx_t *m, const struct timespec *until), (c, m, until))  \
+	X(int, pthread_join, (pthread_t t, void **result), (t, result))                            \
+	X(int, pthread_timedjoin_np, (pthread_t t, void **result, const struct timespec *until),   \
+	  (t, result, until))                                                                      \
+	X(int, pthread_clockjoin_np,                                                               \
+	  (pthread_t t, void **result, clockid_t clock, const struct timespec *until),             \
+	  (t, result, clock, until))                                                               \
+	X(int, thrd_join, (thrd_t t, int *result), (t, result))                                    \
+	X(int, pthread_barrier_wait, (pthread_barrier_t * b), (b))                                 \
+	X(int, sem_wait, (sem_t * s), (s))                                                         \
+	X(int, sem_timedwait, (sem_t * s, const struct timespec *until), (s, until))               \
+	X(int, sem_clockwait, (sem_t * s, clockid_t clock, const struct timespec *until),          \
+	  (s, clock, until))
+
+#define REAL_LOCKS(X) REAL_MUTEXES(X) REAL_RWLOCKS(X) REAL_PAUSES(X)
+
+/* All but the conditions are resolved alike. */
+#define REAL_ALIKE(X) REAL_BLOCKS(X) REAL_MAPPINGS(X) REAL_PROTECTIONS(X) \
+	REAL_LOCKS(X) REAL_OTHERS(X)
+
+#define REAL_LIST(X) REAL_ALIKE(X) REAL_CONDITIONS(X)
 
 /* C++'s operators new and delete, by their mangled names (Itanium ABI; size_t is m).  Where no
  * allocator brings its own, their doors are hidden (preload/real.c); calls that were bound to them

@@ -4,12 +4,19 @@
 #include <sys/syscall.h>
 
 #include "sampler/sys.h"
+#include "sampler/ticks.h"
 
 static clock_reader reader;
 
 void clock_set_reader(clock_reader vdso)
 {
 	reader = vdso;
+}
+
+void clock_forbid_counter(void)
+{
+	clock_set_reader(NULL);
+	ticks_forbid_counter();
 }
 
 int clock_read(clockid_t clock, struct timespec *t)

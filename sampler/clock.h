@@ -12,6 +12,10 @@ typedef int (*clock_reader)(clockid_t clock, struct timespec *t);
 /* The vDSO's function; NULL, and before: the system call.  Context: the constructor. */
 void clock_set_reader(clock_reader vdso);
 
+/* The host is about to forbid itself the time stamp counter, which the vDSO reads (PR_SET_TSC):
+ * from now on the kernel is asked. */
+void clock_forbid_counter(void);
+
 /* 0 or -errno. */
 int clock_read(clockid_t clock, struct timespec *t);
 

@@ -28,6 +28,12 @@
 	X(MMAP_NESTED, mmap_nested, "mmap calls where no stack can be taken: [evicted]")           \
 	X(MMAP_LOST, mmap_lost, "mmap and munmap calls that many others came before: not recorded")\
 	X(MMAP_EVICTED, mmap_evicted, "mmap sites that others took the memory of: [evicted]")      \
+	X(LOCK_NO_SLOT, lock_no_slot, "waits for a lock without room: nobody is charged")       \
+	X(LOCK_ODD, lock_odd, "charges of a lock that cannot be: dropped")                         \
+	X(LOCK_NO_STACK, lock_no_stack, "lock samples without memory for their stack: [evicted]")  \
+	X(LOCK_NO_SITE, lock_no_site, "lock samples without memory for their site: [evicted]")     \
+	X(LOCK_NESTED, lock_nested, "lock samples where no stack can be taken: [evicted]")         \
+	X(LOCK_EVICTED, lock_evicted, "lock sites that others took the memory of: [evicted]")      \
 	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
 	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
 	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \

@@ -105,15 +105,6 @@ static void look_at_mask(struct thread_slot *slot)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
-/* As linux' getdents64 returns it. */
-struct entry {
-	uint64_t       inode;
-	int64_t        offset;
-	unsigned short bytes;
-	unsigned char  type;
-	char           name[];
-};
-
 static int parse_tid(const char *name)
 {
 	int tid = 0;
@@ -193,7 +184,7 @@ static void meet(int tid)
 
 static void meet_all(void)
 {
-	static _Alignas(struct entry) char buf[1024];   /* our thread's only */
+	static _Alignas(struct os_entry) char buf[1024];   /* our thread's only */
 	int fd = os_open_dir("/proc/thread-self/../");
 	long n;
 
@@ -201,9 +192,9 @@ static void meet_all(void)
 		return;
 	memset(by_tid, 0, sizeof(by_tid));
 	threads_each(add_to_chain, NULL);
-	while ((n = sys_call3(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
+	while ((n = os_list(fd, buf, sizeof(buf))) > 0)
 		for (long at = 0; at < n;) {
-			struct entry *e = (struct entry *)(void *)(buf + at);
+			struct os_entry *e = (struct os_entry *)(void *)(buf + at);
 
 			meet(parse_tid(e->name));
 			at += e->bytes;

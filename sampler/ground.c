@@ -2,13 +2,16 @@
 
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap_live.h"
+#include "sampler/lock_ids.h"
+#include "sampler/lock_pairs.h"
 #include "sampler/reclaim.h"
 #include "sampler/cpu_scan.h"
 #include "sampler/tables.h"
 #include "sampler/thread_names.h"
 
-static struct generations *const table[GROUND_PROFILES] = { &cpu_table, &heap_table,
-							       &mapped_table };
+static struct generations *const table[GROUND_PROFILES] = {
+	&cpu_table, &heap_table, &mapped_table, &locks_block_table, &locks_mutex_table,
+};
 
 static uint32_t end(enum ground_profile profile)
 {
@@ -37,6 +40,26 @@ static bool live_block(size_t cell, struct heap_block *block, uint64_t *born_ns)
 static unsigned frames(enum ground_profile profile, uint32_t stack, frame_t *frame, unsigned max)
 {
 	return generations_frames(table[profile], stack, frame, max);
+}
+
+static uint64_t lock_address(uint32_t id)
+{
+	return (uintptr_t)lock_ids_address(id);
+}
+
+static uint32_t lock_pairs_end(void)
+{
+	return LOCK_PAIRS;
+}
+
+static bool lock_pair(uint32_t cell, struct ground_lock_pair *out)
+{
+	struct lock_pair p;
+
+	if (!lock_pairs_at(cell, &locks_block_table, &locks_mutex_table, &p))
+		return false;
+	*out = (struct ground_lock_pair){ p.waiter, p.holder, p.contentions, p.delay_ns };
+	return true;
 }
 
 struct listener {
@@ -70,14 +93,17 @@ static void refresh(void)
 
 static void get_rates(struct ground_rates *rates)
 {
-	*rates = (struct ground_rates){ cpu_ctl_hz(), heap_rate() };
+	*rates = (struct ground_rates){ cpu_ctl_hz(), heap_rate(), locks_block_rate(),
+					locks_mutex_fraction() };
 }
 
 static void set_rates(const struct ground_rates *rates)
 {
 	if (rates->cpu_hz != cpu_ctl_hz())
-		cpu_ctl_set_hz(rates->cpu_hz);
+		cpu_ctl_set_hz((unsigned)rates->cpu_hz);
 	heap_set_rate(rates->heap_rate);
+	locks_set_block_rate(rates->block_rate);
+	locks_set_mutex_fraction(rates->mutex_fraction);
 }
 
 const struct ground ground_table = {
@@ -87,6 +113,9 @@ const struct ground ground_table = {
 	.live_end = heap_live_end,
 	.live = live_block,
 	.frames = frames,
+	.lock = lock_address,
+	.lock_pairs_end = lock_pairs_end,
+	.lock_pair = lock_pair,
 	.thread_name = thread_names_get,
 	.reclaim = reclaim,
 	.refresh = refresh,

@@ -13,19 +13,33 @@
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/heap.h"
+#include "sampler/locks.h"
 #include "sampler/mapped.h"
 #include "sampler/modules.h"
 #include "sampler/generations.h"
 
-enum ground_profile { GROUND_CPU, GROUND_HEAP, GROUND_MAPPED, GROUND_PROFILES };
+enum ground_profile {
+	GROUND_CPU, GROUND_HEAP, GROUND_MAPPED, GROUND_BLOCK, GROUND_MUTEX, GROUND_PROFILES
+};
 
 /* Bounds of the rates: the same for the options and for POST /debug/pprof/config. */
 #define GROUND_CPU_HZ_MAX    1000
 #define GROUND_HEAP_RATE_MAX (1ull << 40)
+#define GROUND_BLOCK_RATE_MAX     (3600 * 1000000000ull)
+#define GROUND_MUTEX_FRACTION_MAX 1000000
 
 struct ground_rates {
-	unsigned cpu_hz;        /* samples per second of CPU time, 0 off */
+	uint64_t cpu_hz;        /* samples per second of CPU time, 0 off */
 	uint64_t heap_rate;     /* mean bytes between samples, 1 all, 0 off */
+	uint64_t block_rate;    /* mean ns of waiting between samples, 1 all, 0 off */
+	uint64_t mutex_fraction;        /* one in so many releases that made others wait, 0 off */
+};
+
+/* Waits on one site while somebody on another had the lock.  Rows of GROUND_BLOCK and GROUND_MUTEX;
+ * 0: evicted, or not known.  contentions as LOCKS_CONTENTIONS. */
+struct ground_lock_pair {
+	uint32_t waiter, holder;
+	uint64_t contentions, delay_ns;
 };
 
 struct ground {
@@ -43,6 +57,12 @@ struct ground {
 	/* The frames of a row's stack, leaf first; at most max.  Returns how many. */
 	unsigned (*frames)(enum ground_profile profile, uint32_t stack, frame_t *frame,
 			   unsigned max);
+	/* The address behind the lock id of a key (its size, in GROUND_BLOCK and GROUND_MUTEX); 0
+	 * unknown. */
+	uint64_t (*lock)(uint32_t id);
+	/* Who waited for whom, each in a cell below lock_pairs_end.  False: there is none. */
+	uint32_t (*lock_pairs_end)(void);
+	bool (*lock_pair)(uint32_t cell, struct ground_lock_pair *out);
 	const char *(*thread_name)(uint16_t id);
 	/* Goes on with giving memory back (reclaim.h).  reading: not now; *waits is true if that
 	 * held it up.  moved is told of rows whose counters are now in GENERATIONS_EVICTED.
@@ -56,8 +76,8 @@ struct ground {
 	/* Compiles unwind tables that samples asked for, for about a millisecond.  True: there is
 	 * more to do. */
 	bool (*compile)(void);
-	/* Counts what is mapped and no door saw (mapped.h): before its profile is read. */
-	void (*compare_maps)(void);
+	/* Counts what is mapped and no door saw (mapped_compare): before its profile is read. */
+	uint64_t (*compare_maps)(uint64_t *ticket);
 	/* Look for threads that came without a door, and for those that left without one. */
 	void (*find_threads)(void);
 	/* Our thread is about to wait, or has done so. */

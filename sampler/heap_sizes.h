@@ -6,8 +6,7 @@
  * the table.
  *
  * Context   any thread, inside malloc; between threads_begin and threads_end.
- * Memory    32 KiB for all stacks: how many sizes a stack has is kept by a hash of it, anew in each
- *           generation; stacks that share a cell have fewer. */
+ * Memory    that of shares.h. */
 #ifndef SAMPLER_HEAP_SIZES_H
 #define SAMPLER_HEAP_SIZES_H
 

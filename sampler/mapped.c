@@ -2,41 +2,37 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
 #include "sampler/count.h"
+#include "sampler/hold.h"
+#include "sampler/mapped_queue.h"
 #include "sampler/mapped_ranges.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
-#include "sampler/sys.h"
 #include "sampler/threads.h"
 
-/* In the queue, 160 KiB: what other threads do, at a million calls a second, while the one that
- * works it off has lost its processor for 4 ms. */
-#define EVENTS 4096
 /* What one thread works off before it goes back to its own work. */
 #define EVENTS_AT_ONCE 64
-#define PUT_TRIES      1000     /* so many others were first: a door waits for nobody */
+/* Ranges that one mends, of which most take no longer than a tenth of an event. */
+#define MENDED_AT_ONCE 1024
+/* Events that one works off who must know. */
+#define EVENTS_TO_KNOW 1024
+/* With so many events waiting, somebody has been at the table for long: now and then one looks
+ * whether he is still there. */
+#define EVENTS_MANY  1024
+#define EVENTS_LOOKS 64
 
-struct event {
-	_Atomic uint64_t turn;          /* round * 2: free; + 1: there */
-	uintptr_t        start, end;
-	uint64_t         ticket;
-	uint32_t         row;           /* of a new range; 0: gone */
-};
-
-/* Zero is its beginning, so that a fork child need not do anything. */
+/* A fork child has it, too, but for the memory that it points to: a handler may fork, and who was
+ * at it goes on there, among zeros. */
 struct state {
-	_Atomic uint64_t ticket;
-	_Atomic uint64_t tail;          /* events that got a place */
-	_Atomic uint64_t head;          /* and those worked off: who has busy writes it */
-	_Atomic uint32_t busy;          /* somebody works it off */
-	_Atomic uint32_t live;          /* ranges, as of the last event */
-	bool             ready;         /* ranges was initialised */
+	struct hold_lock lock;          /* of the ranges, and of the queue's head */
 	struct mapped_ranges ranges;
-	struct event     queue[EVENTS];
+	struct mapped_queue *queue;
+	_Atomic uint32_t    *live;      /* ranges, when somebody was last done with them, + 1 */
 };
+
+struct wiped { struct mapped_queue queue; _Atomic uint32_t live; };
 
 struct generations mapped_table;
 
@@ -45,127 +41,114 @@ static struct {
 	struct state *mine;             /* what it is when on */
 	void        *memory;            /* of the ranges */
 	uint32_t     max;
+	bool         forked_within;     /* this child was, and has not said so */
+	struct state the_one;
 } mapped;
+
+/* --- counters: of what is applied, whoever has the lock alone -------------------------------- */
+
+static void read_counters(uint32_t row, uint64_t value[MAPPED_RANGES_VALUES])
+{
+	const struct site_row *r = &mapped_table.sites.row[row];
+
+	for (unsigned i = 0; i < MAPPED_RANGES_VALUES; i++)
+		value[i] = atomic_load_explicit(&r->value[i], memory_order_relaxed);
+}
+
+/* A pair changes as one: so it is reached, or not begun. */
+static void raise_counters(uint32_t row, const uint64_t value[MAPPED_RANGES_VALUES])
+{
+	uint64_t now[MAPPED_RANGES_VALUES];
+
+	read_counters(row, now);
+	for (unsigned i = 0; i < MAPPED_RANGES_VALUES; i += 2)
+		if (now[i] != value[i] || now[i + 1] != value[i + 1])
+			sites_add(&mapped_table.sites, row, i, value[i] - now[i],
+				  value[i + 1] - now[i + 1]);
+}
+
+static void end_event(uint64_t number)
+{
+	mapped_queue_done(mapped.the_one.queue, number);
+}
+
+static const struct mapped_ranges_world world = { read_counters, raise_counters, end_event };
 
 /* --- the table: one at a time ---------------------------------------------------------------- */
 
-static void count_gone(uint32_t row, unsigned objects, uint64_t bytes)
+static void apply(struct state *s, const struct mapped_event *e)
 {
-	sites_add(&mapped_table.sites, row, MAPPED_FREE_OBJECTS, objects, bytes);
-}
-
-static void apply(struct state *s, const struct event *e)
-{
-	if (!s->ready)
-		mapped_ranges_init(&s->ranges, mapped.memory, mapped.max, count_gone);
-	s->ready = true;
-	mapped_ranges_remove(&s->ranges, e->start, e->end, e->row != 0 ? UINT64_MAX : e->ticket);
-	if (e->row != 0 &&
-	    !mapped_ranges_add(&s->ranges, e->start, e->end, e->row, e->ticket)) {
+	mapped_ranges_remove(&s->ranges, e->start, e->end, e->ticket);
+	if (e->row == 0)
+		end_event(e->number);
+	else if (!mapped_ranges_add(&s->ranges, e->start, e->end, e->row, e->number))
 		count_add(COUNT_MMAP_NO_ROOM);
-		count_gone(e->row, 1, e->end - e->start);
-	}
-	atomic_store_explicit(&s->live, s->ranges.live, memory_order_relaxed);
 }
 
-static bool is_next_there(struct state *s)
+/* False: somebody else has the table. */
+static bool try_begin(struct state *s, struct hold *hold, bool thorough)
 {
-	uint64_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
+	enum hold_result as = hold_try(&s->lock, hold, thorough);
 
-	return atomic_load(&s->queue[head % EVENTS].turn) == head / EVENTS * 2 + 1;
+	if (as == HOLD_INHERITED)
+		mapped_ranges_break(&s->ranges);
+	return as != HOLD_BUSY;
 }
 
-static bool try_begin(struct state *s)
+/* Who looks without the table sees what is live before he sees that nobody has it. */
+static void finish(struct state *s, struct hold *hold)
 {
-	return atomic_exchange(&s->busy, 1) == 0;
+	atomic_store_explicit(s->live, s->ranges.live + 1, memory_order_relaxed);
+	hold_end(&s->lock, hold);
 }
 
-/* Works off at most so many; returns how many. */
+static bool is_work_left(struct state *s)
+{
+	return s->ranges.broken || !mapped_queue_is_empty(s->queue);
+}
+
+/* Of events at most so many; returns how many, or max. */
 static unsigned work_off(struct state *s, unsigned max)
 {
+	struct mapped_event e;
 	unsigned n = 0;
 
-	for (; n < max && is_next_there(s); n++) {
-		uint64_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
-		struct event *e = &s->queue[head % EVENTS];
-
-		apply(s, e);
-		atomic_store_explicit(&e->turn, head / EVENTS * 2 + 2, memory_order_release);
-		atomic_store_explicit(&s->head, head + 1, memory_order_release);
+	if (s->ranges.broken) {
+		mapped_ranges_mend(&s->ranges, MENDED_AT_ONCE);
+		return max;
 	}
+	for (; n < max && mapped_queue_next(s->queue, &e); n++)
+		apply(s, &e);
 	return n;
 }
 
 /* Whoever was told that somebody is at it has left his event before: so it is seen here, after the
  * end. */
-static void work(struct state *s)
+static NOINLINE void work(struct state *s, bool thorough)
 {
-	unsigned left = EVENTS_AT_ONCE;
+	struct hold hold;
+	unsigned left = EVENTS_AT_ONCE, n = 1;
 
-	while (left > 0 && is_next_there(s) && try_begin(s)) {
-		left -= work_off(s, left);
-		atomic_store(&s->busy, 0);
+	for (; left > 0 && n > 0 && is_work_left(s) && try_begin(s, &hold, thorough); left -= n) {
+		n = work_off(s, left);
+		finish(s, &hold);
 	}
 }
 
-/* --- the queue ------------------------------------------------------------------------------- */
-
-/* False: it is full. */
-static bool put(struct state *s, uintptr_t start, uintptr_t end, uint64_t ticket, uint32_t row)
+static NOINLINE void tell(struct state *s, uintptr_t start, uintptr_t end, uint32_t row,
+			  uint64_t ticket)
 {
-	uint64_t at = atomic_load_explicit(&s->tail, memory_order_relaxed);
-	struct event *e;
+	uint64_t so_many;
 
-	for (unsigned tries = 0;; tries++) {
-		uint64_t turn;
-
-		if (tries == PUT_TRIES)
-			return false;
-
-		e = &s->queue[at % EVENTS];
-		turn = atomic_load_explicit(&e->turn, memory_order_acquire);
-		if (turn == at / EVENTS * 2) {
-			if (atomic_compare_exchange_weak(&s->tail, &at, at + 1))
-				break;
-		} else if (turn < at / EVENTS * 2) {
-			return false;
-		} else {
-			at = atomic_load_explicit(&s->tail, memory_order_relaxed);
-		}
-	}
-	e->start = start;
-	e->end = end;
-	e->ticket = ticket;
-	e->row = row;
-	atomic_store(&e->turn, at / EVENTS * 2 + 1);
-	return true;
-}
-
-/* From the counters of a new range on to the end of its event: a handler that came in between could
- * jump away, or be the thread's end, and nobody would get any further. */
-static uint64_t block_signals(void)
-{
-	static const uint64_t all = UINT64_MAX;
-	uint64_t old = 0;
-
-	sys_call4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, &old, sizeof(all));
-	return old;
-}
-
-static void restore_signals(uint64_t old)
-{
-	sys_call4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &old, NULL, sizeof(old));
-}
-
-static NOINLINE void tell(struct state *s, uintptr_t start, uintptr_t end, uint64_t ticket,
-			  uint32_t row)
-{
-	if (!put(s, start, end, ticket, row)) {
+	if (mapped_queue_put(s->queue, start, end, row, ticket)) {
+		so_many = mapped_queue_ticket(s->queue);
+	} else {
 		count_add(COUNT_MMAP_LOST);
+		so_many = count_get(COUNT_MMAP_LOST);
 		if (row != 0)
-			count_gone(row, 1, end - start);
+			sites_add(&mapped_table.sites, row, MAPPED_LOST_OBJECTS, 1, end - start);
 	}
-	work(s);
+	work(s, so_many % EVENTS_LOOKS == 0 && mapped_queue_waiting(s->queue) > EVENTS_MANY);
 }
 
 static struct state *get_state(void)
@@ -175,42 +158,37 @@ static struct state *get_state(void)
 	return s != NULL && !threads_sealed() ? s : NULL;
 }
 
-static uint64_t draw(struct state *s)
-{
-	return atomic_fetch_add(&s->ticket, 1) + 1;
-}
-
 /* --- what is gone ---------------------------------------------------------------------------- */
 
 uint64_t mapped_ticket(void)
 {
 	struct state *s = get_state();
 
-	return s != NULL ? draw(s) : 0;
+	return s != NULL ? mapped_queue_ticket(s->queue) + 1 : 0;
 }
 
-/* What this thread knows to be mapped, it has seen or been told of. */
+/* What this thread knows to be mapped, it has seen or been told of.  In a child that has not
+ * settled the lock is its parent's. */
 static bool is_empty(struct state *s)
 {
-	return atomic_load(&s->head) == atomic_load(&s->tail) &&
-	       atomic_load_explicit(&s->live, memory_order_relaxed) == 0;
+	bool is_child = atomic_load_explicit(s->live, memory_order_relaxed) == 0;
+
+	return mapped_queue_is_empty(s->queue) &&
+	       (is_child || (hold_is_free(&s->lock) && !s->ranges.broken &&
+			     atomic_load_explicit(s->live, memory_order_relaxed) == 1));
 }
 
 void mapped_gone(uintptr_t start, size_t bytes, uint64_t ticket)
 {
 	struct state *s = get_state();
-	uint64_t mask;
 
-	if (s == NULL || ticket == 0 || is_empty(s))
-		return;
-	mask = block_signals();
-	tell(s, start, start + bytes, ticket, 0);
-	restore_signals(mask);
+	if (s != NULL && ticket != 0 && bytes != 0 && !is_empty(s))
+		tell(s, start, start + bytes, 0, ticket - 1);
 }
 
 /* --- what is new ----------------------------------------------------------------------------- */
 
-/* The row of the caller, with this counted on it. */
+/* The row of the caller, which stays its own until the event is done with. */
 static uint32_t record(size_t bytes, struct capture *c)
 {
 	static const struct sample_losses losses = { COUNT_MMAP_NO_STACK, COUNT_MMAP_NO_SITE };
@@ -223,7 +201,7 @@ static uint32_t record(size_t bytes, struct capture *c)
 	row = sample_row(c, &bounds, &mapped_table, &key, &losses);
 	if (row == 0)
 		row = GENERATIONS_NO_ROOM;
-	sites_add(&mapped_table.sites, row, MAPPED_ALLOC_OBJECTS, 1, bytes);
+	sites_add(&mapped_table.sites, row, MAPPED_NOTED_OBJECTS, 1, bytes);
 	return row;
 }
 
@@ -231,7 +209,7 @@ static uint32_t record(size_t bytes, struct capture *c)
 static uint32_t record_somewhere(size_t bytes)
 {
 	count_add(COUNT_MMAP_NESTED);
-	sites_add(&mapped_table.sites, GENERATIONS_NO_ROOM, MAPPED_ALLOC_OBJECTS, 1, bytes);
+	sites_add(&mapped_table.sites, GENERATIONS_NO_ROOM, MAPPED_NOTED_OBJECTS, 1, bytes);
 	return GENERATIONS_NO_ROOM;
 }
 
@@ -263,7 +241,6 @@ static NOINLINE void introduce(void)
 COLD void mapped_new(uintptr_t start, size_t bytes)
 {
 	struct state *s;
-	uint64_t mask;
 
 	if (get_state() == NULL || bytes == 0)
 		return;
@@ -272,27 +249,29 @@ COLD void mapped_new(uintptr_t start, size_t bytes)
 	 * that has not settled are not there: what they write to would be cleared under them. */
 	if (self.phase == SELF_NEW || self.phase == SELF_CHILD || (s = get_state()) == NULL)
 		return;
-	mask = block_signals();
-	tell(s, start, start + bytes, draw(s), find_row(bytes));
-	restore_signals(mask);
+	tell(s, start, start + bytes, find_row(bytes), 0);
 }
 
 /* --- who looks ------------------------------------------------------------------------------- */
 
-/* True if the table could be had: *bytes of [start, end) are in it. */
-static bool look(struct state *s, uintptr_t start, uintptr_t end, uint64_t *bytes)
+/* True if the table could be had, with all that was said before in it: *bytes of [start, end) are
+ * there. */
+static NOINLINE bool look(struct state *s, uintptr_t start, uintptr_t end, bool thorough,
+			  uint64_t *bytes)
 {
-	uint64_t mask = block_signals();
-	bool had = try_begin(s);
+	uint64_t said = mapped_queue_ticket(s->queue);
+	struct hold hold;
+	bool knows;
 
-	if (had) {
-		work_off(s, EVENTS);
-		*bytes = s->ready ? mapped_ranges_in(&s->ranges, start, end) : 0;
-		atomic_store(&s->busy, 0);
-	}
-	work(s);
-	restore_signals(mask);
-	return had;
+	if (!try_begin(s, &hold, thorough))
+		return false;
+	work_off(s, EVENTS_TO_KNOW);
+	knows = !s->ranges.broken && mapped_queue_is_past(s->queue, said);
+	if (knows)
+		*bytes = mapped_ranges_in(&s->ranges, start, end);
+	finish(s, &hold);
+	work(s, false);
+	return knows;
 }
 
 bool mapped_knows(uintptr_t start, size_t bytes)
@@ -300,7 +279,8 @@ bool mapped_knows(uintptr_t start, size_t bytes)
 	struct state *s = get_state();
 	uint64_t seen = 0;
 
-	return s != NULL && !is_empty(s) && (!look(s, start, start + bytes, &seen) || seen != 0);
+	return s != NULL && !is_empty(s) &&
+	       (!look(s, start, start + bytes, false, &seen) || seen != 0);
 }
 
 int64_t mapped_seen(uintptr_t start, uintptr_t end)
@@ -310,20 +290,34 @@ int64_t mapped_seen(uintptr_t start, uintptr_t end)
 
 	if (s == NULL)
 		return -EAGAIN;
-	if (!look(s, start, end, &seen))
+	if (!look(s, start, end, true, &seen))
 		return -EBUSY;
 	return (int64_t)seen;
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */
 
+/* An event is on its way, a part of it is there, or a change of it may be made once more: which is
+ * asked last, as that ends after what it counts. */
 static bool lives(const struct site_row *r)
 {
-	uint64_t objects = atomic_load(&r->value[MAPPED_FREE_OBJECTS]);
-	uint64_t bytes = atomic_load(&r->value[MAPPED_FREE_BYTES]);
+	const struct mapped_change *c = &mapped.the_one.ranges.change;
+	uint64_t value[SITES_VALUES];
 
-	return atomic_load(&r->value[MAPPED_ALLOC_OBJECTS]) != objects ||
-	       atomic_load(&r->value[MAPPED_ALLOC_BYTES]) != bytes;
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		value[i] = atomic_load(&r->value[i]);
+	return value[MAPPED_NOTED_OBJECTS] !=
+		       value[MAPPED_ALLOC_OBJECTS] + value[MAPPED_LOST_OBJECTS] ||
+	       value[MAPPED_ALLOC_OBJECTS] != value[MAPPED_FREE_OBJECTS] ||
+	       value[MAPPED_ALLOC_BYTES] != value[MAPPED_FREE_BYTES] ||
+	       (atomic_load(&c->decided) && r == &mapped_table.sites.row[c->row]);
+}
+
+static void begin_anew(struct state *s)
+{
+	atomic_store(&s->lock.word[0], 0);
+	atomic_store(s->live, 1);
+	mapped_ranges_init(&s->ranges, mapped.memory, mapped.max, &world);
 }
 
 int mapped_init(uint64_t budget_bytes)
@@ -338,20 +332,24 @@ int mapped_init(uint64_t budget_bytes)
 	};
 	uint32_t max = (uint32_t)(budget_bytes / 2 / MAPPED_RANGE_BYTES);
 	size_t bytes = (max + (size_t)1) * MAPPED_RANGE_BYTES;
-	struct state *s = os_map_wiped(sizeof(*s));
+	struct wiped *wiped = pair_can_swap() ? os_map_wiped(sizeof(*wiped)) : NULL;
+	struct state *s = &mapped.the_one;
 	int err;
 
-	mapped.memory = s != NULL ? os_map_wiped(bytes) : NULL;
+	mapped.memory = wiped != NULL ? os_map_wiped(bytes) : NULL;
 	err = mapped.memory != NULL ? generations_init(&mapped_table, &kind, budget_bytes / 2)
 				    : -ENOMEM;
 	if (err < 0) {
 		if (mapped.memory != NULL)
 			os_unmap(mapped.memory, bytes);
-		if (s != NULL)
-			os_unmap(s, sizeof(*s));
+		if (wiped != NULL)
+			os_unmap(wiped, sizeof(*wiped));
 		return err;
 	}
+	s->queue = &wiped->queue;
+	s->live = &wiped->live;
 	mapped.max = max;
+	begin_anew(s);
 	mapped.mine = s;
 	atomic_store(&mapped.state, s);
 	return 0;
@@ -361,6 +359,13 @@ void mapped_stop(void)
 {
 	atomic_store(&mapped.state, NULL);
 	mapped.mine = NULL;
+}
+
+void mapped_in_child(void)
+{
+	mapped.forked_within = mapped.mine != NULL && hold_is_mine(&mapped.the_one.lock);
+	if (mapped.forked_within)
+		mapped_stop();
 }
 
 void mapped_before_settling(void)
@@ -374,9 +379,13 @@ void mapped_after_fork(void)
 
 	generations_after_fork(&mapped_table);
 	mapped_compare_after_fork();
+	if (mapped.forked_within)
+		count_add(COUNT_MMAP_LOST);
+	mapped.forked_within = false;
 	if (s == NULL)
 		return;
-	os_clear(s, sizeof(*s));
+	os_clear(s->queue, sizeof(struct wiped));
 	os_clear(mapped.memory, (mapped.max + (size_t)1) * MAPPED_RANGE_BYTES);
+	begin_anew(s);
 	atomic_store(&mapped.state, s);
 }

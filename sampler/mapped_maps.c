@@ -5,12 +5,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sampler/count.h"
 #include "sampler/maps_read.h"
 #include "sampler/os.h"
 
-/* For whoever has the table: a hundredth of a second in all. */
-#define TRIES  100
+/* For whoever has the table: a tenth of a second in all. */
+#define TRIES   1000
 #define WAIT_NS 100000
+/* Above all addresses: and so much may be said to be gone at once (mapped_queue.h). */
+#define ADDRESSES_END (UINT64_C(1) << 51)
+/* Who asked is gone, if nobody has gone on with it for so long: it begins anew. */
+#define STALE_NS 1000000000ull
 
 enum kind { BRK, STACK, OTHER, OURS, KINDS };
 
@@ -21,8 +26,17 @@ struct sums {
 	int64_t   value[KINDS][2];      /* objects, bytes */
 	uint64_t  ticket;               /* from before maps was opened */
 	uintptr_t end;                  /* of the last line of anonymous memory */
-	unsigned  tries;                /* of them all, to have the table */
 };
+
+/* One comparison at a time: whoever waits for one goes on with it. */
+static struct {
+	struct maps_reader reader;
+	struct sums sums;
+	uint64_t begun, ended;          /* how many were */
+	uint64_t last_ns;
+	unsigned tries;                 /* to have the table */
+	int      tid;                   /* of our thread, whose descriptor it is; 0: none is open */
+} compare;
 
 /* KINDS: not anonymous. */
 static enum kind kind_of(const struct maps_line *line)
@@ -45,42 +59,34 @@ static enum kind kind_of(const struct maps_line *line)
 	return KINDS;
 }
 
-static int64_t count_seen(struct sums *sums, uintptr_t start, uintptr_t end)
-{
-	int64_t n;
-
-	while ((n = mapped_seen(start, end)) < 0)
-		if (sums->tries++ == TRIES || os_sleep(WAIT_NS) < 0)
-			break;
-	return n;
-}
-
 /* A range that is not there any more: a door's word was lost, or it went by no door. */
 static int drop_stale(struct sums *sums, uintptr_t until)
 {
-	int64_t seen = until > sums->end ? count_seen(sums, sums->end, until) : 0;
+	int64_t seen = until > sums->end ? mapped_seen(sums->end, until) : 0;
 
 	if (seen > 0)
 		mapped_gone(sums->end, until - sums->end, sums->ticket);
 	return seen < 0 ? (int)seen : 0;
 }
 
+/* What it says may have changed since the last line: no byte counts twice. */
 static int add_line(const struct maps_line *line, void *arg)
 {
 	struct sums *sums = arg;
 	enum kind kind = kind_of(line);
+	uintptr_t start = line->start > sums->end ? line->start : sums->end;
 	int64_t seen;
 
-	if (kind == KINDS)
+	if (kind == KINDS || line->limit <= start)
 		return 0;
-	seen = drop_stale(sums, line->start);
+	seen = drop_stale(sums, start);
+	if (seen < 0)
+		return (int)seen;
+	seen = mapped_seen(start, line->limit);
 	if (seen < 0)
 		return (int)seen;
 	sums->end = line->limit;
-	seen = count_seen(sums, line->start, line->limit);
-	if (seen < 0)
-		return (int)seen;
-	seen = (int64_t)(line->limit - line->start) - seen;
+	seen = (int64_t)(line->limit - start) - seen;
 	sums->value[kind][0] += seen > 0;
 	sums->value[kind][1] += seen > 0 ? seen : 0;
 	return 0;
@@ -88,6 +94,7 @@ static int add_line(const struct maps_line *line, void *arg)
 
 /* --- its rows -------------------------------------------------------------------------------- */
 
+/* 0: there is no room. */
 static uint32_t find_row(enum kind kind)
 {
 	static const frame_t frame[KINDS] = { FRAME_MAPPED_BRK, FRAME_MAPPED_STACK,
@@ -108,7 +115,8 @@ static uint32_t find_row(enum kind kind)
 		if (!generations_next(&mapped_table, now))
 			break;
 	}
-	return GENERATIONS_NO_ROOM;
+	count_add(COUNT_MMAP_NO_SITE);
+	return 0;
 }
 
 /* What lives keeps its row. */
@@ -119,13 +127,13 @@ static void count(enum kind kind, const int64_t now[2])
 
 	if (was[0] == 0 && was[1] == 0)
 		counted[kind].row = now[0] != 0 || now[1] != 0 ? find_row(kind) : 0;
+	if (counted[kind].row == 0)
+		return;
 	for (unsigned i = 0; i < 2; i++) {
 		more[i] = now[i] > was[i] ? (uint64_t)(now[i] - was[i]) : 0;
 		less[i] = now[i] < was[i] ? (uint64_t)(was[i] - now[i]) : 0;
 		was[i] = now[i];
 	}
-	if (counted[kind].row == 0)
-		return;
 	sites_add(&mapped_table.sites, counted[kind].row, MAPPED_ALLOC_OBJECTS, more[0], more[1]);
 	sites_add(&mapped_table.sites, counted[kind].row, MAPPED_FREE_OBJECTS, less[0], less[1]);
 }
@@ -140,22 +148,75 @@ static void take_ours(struct sums *sums)
 	*other = *other > ours ? *other - ours : 0;
 }
 
-void mapped_compare(void)
-{
-	struct sums sums;
+/* --- a piece at a time ----------------------------------------------------------------------- */
 
-	memset(&sums, 0, sizeof(sums));
-	sums.ticket = mapped_ticket();
-	if (sums.ticket == 0 || maps_read(add_line, &sums) < 0)
-		return;         /* as it was */
-	if (drop_stale(&sums, UINTPTR_MAX) < 0)
-		return;
-	take_ours(&sums);
-	for (unsigned i = 0; i < KINDS; i++)
-		count((enum kind)i, sums.value[i]);
+static void end_it(void)
+{
+	if (compare.tid != 0)
+		maps_reader_close(&compare.reader);
+	compare.tid = 0;
+	compare.ended = compare.begun;
+}
+
+static bool begin_it(uint64_t now_ns)
+{
+	int tid = os_gettid();
+
+	if (compare.tid == tid && now_ns - compare.last_ns < STALE_NS)
+		return true;
+	/* Those of another thread went with it. */
+	if (compare.tid == tid)
+		maps_reader_close(&compare.reader);
+	compare.tid = 0;
+	compare.begun++;
+	compare.tries = 0;
+	memset(&compare.sums, 0, sizeof(compare.sums));
+	compare.sums.ticket = mapped_ticket();
+	if (compare.sums.ticket == 0 || maps_reader_open(&compare.reader) < 0)
+		return false;
+	compare.tid = tid;
+	return true;
+}
+
+static int go_on(void)
+{
+	int err = maps_reader_step(&compare.reader, add_line, &compare.sums);
+
+	if (err == 0)
+		err = drop_stale(&compare.sums, ADDRESSES_END);
+	if (err == -EBUSY && compare.tries++ < TRIES)
+		return -EBUSY;
+	if (err == 0) {
+		take_ours(&compare.sums);
+		for (unsigned i = 0; i < KINDS; i++)
+			count((enum kind)i, compare.sums.value[i]);
+	}
+	if (err <= 0)
+		end_it();       /* with an error it is as it was */
+	return err;
+}
+
+uint64_t mapped_compare(uint64_t *ticket)
+{
+	uint64_t now_ns = os_monotonic_ns();
+
+	if (*ticket == 0)
+		*ticket = compare.begun + 1;
+	if (compare.ended >= *ticket)
+		return 0;
+	if (!begin_it(now_ns)) {
+		end_it();
+		return 0;
+	}
+	compare.last_ns = now_ns;
+	if (go_on() == -EBUSY)
+		return WAIT_NS;
+	return compare.ended >= *ticket ? 0 : 1;
 }
 
 void mapped_compare_after_fork(void)
 {
 	memset(counted, 0, sizeof(counted));
+	compare.ended = compare.begun;
+	compare.tid = 0;
 }

@@ -7,9 +7,9 @@
 static_assert(sizeof(struct mapped_range) == 64, "a range is a cache line");
 
 void mapped_ranges_init(struct mapped_ranges *r, void *memory, uint32_t max,
-			void (*gone)(uint32_t row, unsigned objects, uint64_t bytes))
+			const struct mapped_ranges_world *world)
 {
-	*r = (struct mapped_ranges){ .range = memory, .max = max, .gone = gone };
+	*r = (struct mapped_ranges){ .range = memory, .max = max, .world = world };
 	r->parts = (uint32_t *)(void *)(r->range + max + 1);
 }
 
@@ -28,7 +28,7 @@ static uint32_t take_range(struct mapped_ranges *r)
 	return i;
 }
 
-static void give_range(struct mapped_ranges *r, uint32_t i)
+void mapped_ranges_give(struct mapped_ranges *r, uint32_t i)
 {
 	r->range[i].next[0] = r->free;
 	r->free = i;
@@ -48,14 +48,60 @@ static uint32_t take_object(struct mapped_ranges *r)
 	return i;
 }
 
-/* A part of it has gone.  True: it was the last one. */
-static bool give_part(struct mapped_ranges *r, uint32_t i)
+void mapped_ranges_give_object(struct mapped_ranges *r, uint32_t i)
 {
-	if (--r->parts[i] != 0)
-		return false;
 	r->parts[i] = r->objects_free;
 	r->objects_free = i;
-	return true;
+}
+
+/* --- changes --------------------------------------------------------------------------------- */
+
+enum { ADDED, GONE };
+
+/* Of range i, or 0, for this row: as it is, until somebody writes something else. */
+static struct mapped_change *plan(struct mapped_ranges *r, uint32_t i, uint32_t row)
+{
+	struct mapped_change *c = &r->change;
+
+	c->range = i;
+	c->start = r->range[i].start;
+	c->end = r->range[i].end;
+	c->other = 0;
+	c->row = row;
+	c->event = 0;
+	r->world->read(row, c->value);
+	return c;
+}
+
+static void count(struct mapped_change *c, unsigned which, unsigned objects, uint64_t bytes)
+{
+	c->value[2 * which] += objects;
+	c->value[2 * which + 1] += bytes;
+}
+
+void mapped_ranges_redo(struct mapped_ranges *r)
+{
+	const struct mapped_change *c = &r->change;
+
+	r->range[c->range].start = c->start;
+	r->range[c->range].end = c->end;
+	if (c->other != 0)
+		r->range[c->other].end = c->other_end;
+	r->world->raise(c->row, c->value);
+	if (c->event != 0)
+		r->world->done(c->event - 1);
+	atomic_store_explicit(&r->change.decided, false, memory_order_release);
+}
+
+/* The compiler moves nothing from before it behind it, nor the other way round: a handler, or who
+ * comes after, sees all of what was planned. */
+static void make(struct mapped_ranges *r)
+{
+	atomic_thread_fence(memory_order_release);
+	atomic_store_explicit(&r->change.decided, true, memory_order_release);
+	atomic_thread_fence(memory_order_acq_rel);
+	mapped_ranges_redo(r);
+	atomic_thread_fence(memory_order_acq_rel);
 }
 
 /* --- the list -------------------------------------------------------------------------------- */
@@ -83,7 +129,7 @@ static unsigned count_levels(uint64_t hash)
 	return n;
 }
 
-static void link_range(struct mapped_ranges *r, uint32_t i)
+void mapped_ranges_link(struct mapped_ranges *r, uint32_t i)
 {
 	uint32_t before[MAPPED_LEVELS];
 	struct mapped_range *range = &r->range[i];
@@ -100,56 +146,77 @@ static void link_range(struct mapped_ranges *r, uint32_t i)
 	r->bytes += range->end - range->start;
 }
 
-static void lose(struct mapped_ranges *r, const struct mapped_range *range, unsigned objects,
-		 uint64_t bytes)
+/* What of it lies from here on becomes a range of its own. */
+static void split(struct mapped_ranges *r, uint32_t i, uintptr_t at)
 {
-	r->bytes -= bytes;
-	r->gone(range->row, objects, bytes);
+	uint32_t upper = take_range(r);
+	struct mapped_range *range = &r->range[i];
+	struct mapped_change *c = plan(r, i, range->row);
+
+	r->bytes -= range->end - at;            /* mapped_ranges_link adds them again */
+	if (upper == 0) {
+		count(c, GONE, 0, range->end - at);
+	} else {
+		r->range[upper] = (struct mapped_range){ .start = at, .born = range->born,
+							 .row = range->row,
+							 .object = range->object };
+		c->other = upper;
+		c->other_end = range->end;
+	}
+	c->end = at;
+	make(r);
+	if (upper != 0) {
+		r->parts[range->object]++;
+		mapped_ranges_link(r, upper);
+	}
 }
 
-/* What of it lies from here on becomes a range of its own. */
-static void split(struct mapped_ranges *r, struct mapped_range *range, uintptr_t at)
+/* Of it only [start, end) stays. */
+static void shrink(struct mapped_ranges *r, uint32_t i, uintptr_t start, uintptr_t end)
 {
-	uint32_t i = take_range(r);
-	uintptr_t end = range->end;
+	const struct mapped_range *range = &r->range[i];
+	uint64_t bytes = range->end - range->start - (end - start);
+	struct mapped_change *c = plan(r, i, range->row);
 
-	range->end = at;
-	if (i == 0) {
-		lose(r, range, 0, end - at);
-		return;
-	}
-	r->bytes -= end - at;           /* link_range adds them again */
-	r->range[i] = (struct mapped_range){ .start = at, .end = end, .born = range->born,
-					     .row = range->row, .object = range->object };
-	r->parts[range->object]++;
-	link_range(r, i);
+	c->start = start;
+	c->end = end;
+	count(c, GONE, 0, bytes);
+	r->bytes -= bytes;
+	make(r);
 }
 
 /* One that begins before start: what of it lies in [start, end). */
-static void cut_first(struct mapped_ranges *r, struct mapped_range *range, uintptr_t start,
-		      uintptr_t end, uint64_t before)
+static void cut_first(struct mapped_ranges *r, uint32_t i, uintptr_t start, uintptr_t end,
+		      uint64_t before)
 {
-	uintptr_t was = range->end;
+	const struct mapped_range *range = &r->range[i];
 
-	if (was <= start || range->born >= before)
+	if (range->end <= start || range->born >= before)
 		return;
-	if (was > end) {
-		split(r, range, end);
-		was = end;
-	}
-	range->end = start;
-	lose(r, range, 0, was - start);
+	if (range->end > end)
+		split(r, i, end);
+	shrink(r, i, range->start, start);
 }
 
 static void drop(struct mapped_ranges *r, uint32_t i, const uint32_t before[MAPPED_LEVELS])
 {
 	const struct mapped_range *range = &r->range[i];
+	struct mapped_change *c = plan(r, i, range->row);
+	uint64_t bytes = range->end - range->start;
 
+	c->end = 0;
+	count(c, GONE, r->parts[range->object] == 1, bytes);
+	make(r);
+	r->bytes -= bytes;
 	for (unsigned level = 0; level < MAPPED_LEVELS; level++)
 		if (r->range[before[level]].next[level] == i)
 			r->range[before[level]].next[level] = range->next[level];
-	lose(r, range, give_part(r, range->object), range->end - range->start);
-	give_range(r, i);
+	if (--r->parts[range->object] == 0)
+		mapped_ranges_give_object(r, range->object);
+	mapped_ranges_give(r, i);
+	/* A new beginning: there is less to mend, and to touch. */
+	if (r->live == 0)
+		r->used = r->free = r->objects_used = r->objects_free = 0;
 }
 
 void mapped_ranges_remove(struct mapped_ranges *r, uintptr_t start, uintptr_t end, uint64_t before)
@@ -158,7 +225,7 @@ void mapped_ranges_remove(struct mapped_ranges *r, uintptr_t start, uintptr_t en
 
 	seek(r, start, last);
 	if (last[0] != 0)
-		cut_first(r, &r->range[last[0]], start, end, before);
+		cut_first(r, last[0], start, end, before);
 	for (i = r->range[last[0]].next[0]; i != 0 && r->range[i].start < end; i = next) {
 		struct mapped_range *range = &r->range[i];
 
@@ -170,24 +237,33 @@ void mapped_ranges_remove(struct mapped_ranges *r, uintptr_t start, uintptr_t en
 		} else if (range->end <= end) {
 			drop(r, i, last);
 		} else {
-			lose(r, range, 0, end - range->start);
-			range->start = end;
+			shrink(r, i, end, range->end);
 		}
 	}
 }
 
 bool mapped_ranges_add(struct mapped_ranges *r, uintptr_t start, uintptr_t end, uint32_t row,
-		       uint64_t born)
+		       uint64_t event)
 {
 	uint32_t i = take_range(r);
+	struct mapped_change *c;
 
+	if (i != 0)
+		r->range[i] = (struct mapped_range){ .start = start, .born = event, .row = row,
+						     .object = take_object(r) };
+	c = plan(r, i, row);
+	c->end = i != 0 ? end : 0;
+	count(c, ADDED, 1, end - start);
 	if (i == 0)
-		return false;
-	r->range[i] = (struct mapped_range){ .start = start, .end = end, .born = born, .row = row,
-					     .object = take_object(r) };
-	link_range(r, i);
-	return true;
+		count(c, GONE, 1, end - start);
+	c->event = event + 1;
+	make(r);
+	if (i != 0)
+		mapped_ranges_link(r, i);
+	return i != 0;
 }
+
+/* --- questions ------------------------------------------------------------------------------- */
 
 uint64_t mapped_ranges_in(const struct mapped_ranges *r, uintptr_t start, uintptr_t end)
 {

@@ -5,40 +5,63 @@
 
 #include "sampler/os.h"
 
-static int read_lines(int fd, int (*f)(const struct maps_line *line, void *arg), void *arg)
+int maps_reader_open(struct maps_reader *m)
 {
-	static char buf[20000];
-	size_t have = 0;
+	m->fd = os_open_read("/proc/thread-self/maps");
+	m->have = 0;
+	return m->fd < 0 ? m->fd : 0;
+}
+
+/* All whole lines that are there; what is left moves to the front. */
+static int tell_lines(struct maps_reader *m, int (*f)(const struct maps_line *line, void *arg),
+		      void *arg)
+{
+	size_t at = 0;
+	struct maps_line line;
+	int err = 0;
+	long len;
+
+	while (err >= 0 && (len = maps_parse_line(m->buf + at, m->have - at, &line)) != 0) {
+		err = len < 0 ? -EINVAL : f(&line, arg);
+		if (err >= 0)
+			at += (size_t)len;
+	}
+	memmove(m->buf, m->buf + at, m->have - at);
+	m->have -= at;
+	return err < 0 ? err : m->have == sizeof(m->buf) ? -E2BIG : 0;
+}
+
+int maps_reader_step(struct maps_reader *m, int (*f)(const struct maps_line *line, void *arg),
+		     void *arg)
+{
+	int err = tell_lines(m, f, arg);
 	long n;
 
-	while ((n = os_read(fd, buf + have, sizeof(buf) - have)) > 0) {
-		size_t at = 0;
-		struct maps_line line;
-		long len;
+	if (err < 0)
+		return err;
+	n = os_read(m->fd, m->buf + m->have, sizeof(m->buf) - m->have);
+	if (n <= 0)
+		return (int)n;
+	m->have += (size_t)n;
+	err = tell_lines(m, f, arg);
+	return err < 0 ? err : 1;
+}
 
-		have += (size_t)n;
-		for (; (len = maps_parse_line(buf + at, have - at, &line)) != 0;
-		     at += (size_t)len) {
-			int err = len < 0 ? -EINVAL : f(&line, arg);
-
-			if (err < 0)
-				return err;
-		}
-		if (at == 0 && have == sizeof(buf))
-			return -E2BIG;
-		memmove(buf, buf + at, have - at);
-		have -= at;
-	}
-	return (int)n;
+void maps_reader_close(struct maps_reader *m)
+{
+	os_close(m->fd);
 }
 
 int maps_read(int (*f)(const struct maps_line *line, void *arg), void *arg)
 {
-	int fd = os_open_read("/proc/thread-self/maps"), err;
+	static struct maps_reader reader;
+	int err = maps_reader_open(&reader);
 
-	if (fd < 0)
-		return fd;
-	err = read_lines(fd, f, arg);
-	os_close(fd);
+	if (err < 0)
+		return err;
+	do
+		err = maps_reader_step(&reader, f, arg);
+	while (err > 0);
+	maps_reader_close(&reader);
 	return err;
 }

@@ -126,7 +126,8 @@ void os_guard(void *p, size_t bytes)
 
 static int open_high(const char *path, int flags)
 {
-	long fd = sys_call4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags, 0);
+	long fd = sys_call4(SYS_openat, AT_FDCWD, path,
+			    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, 0);
 
 	return fd < 0 ? (int)fd : os_high_fd((int)fd);
 }
@@ -134,6 +135,11 @@ static int open_high(const char *path, int flags)
 int os_open_read(const char *path)
 {
 	return open_high(path, 0);
+}
+
+int os_open_no_link(const char *path)
+{
+	return open_high(path, O_NOFOLLOW);
 }
 
 int os_open_dir(const char *path)
@@ -159,6 +165,16 @@ int os_fstat(int fd, struct stat *st)
 int os_stat(const char *path, struct stat *st)
 {
 	return (int)sys_call4(SYS_newfstatat, AT_FDCWD, path, st, 0);
+}
+
+int os_stat_no_link(const char *path, struct stat *st)
+{
+	return (int)sys_call4(SYS_newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+long os_list(int fd, void *entries, size_t n)
+{
+	return sys_call3(SYS_getdents64, fd, entries, n);
 }
 
 /* --- sockets --------------------------------------------------------------------------------- */
@@ -233,6 +249,11 @@ void os_cut(int fd)
 	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
 	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, SYS_ARG(&at_once), sizeof(at_once), 0);
+}
+
+bool os_thread_is_gone(int tid)
+{
+	return sys_call2(SYS_tkill, tid, 0) == -ESRCH;
 }
 
 /* --- the bell -------------------------------------------------------------------------------- */

@@ -38,8 +38,11 @@ uint64_t os_mapped_bytes(void);
 /* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */
 void os_guard(void *p, size_t bytes);
 
-/* Read-only.  Fails with -ENOENT, -EACCES, -EMFILE ... */
+/* Read-only.  Fails with -ENOENT, -EACCES, -EMFILE ...  Waits for no other end of a pipe and for
+ * nobody's lease: O_NONBLOCK. */
 MUST_CHECK int os_open_read(const char *path);
+/* The same, but -ELOOP for a symbolic link. */
+MUST_CHECK int os_open_no_link(const char *path);
 /* The same, for a directory. */
 MUST_CHECK int os_open_dir(const char *path);
 void os_close(int fd);
@@ -89,6 +92,18 @@ MUST_CHECK long os_pread(int fd, void *buf, size_t n, uint64_t offset);
 MUST_CHECK int os_fstat(int fd, struct stat *st);
 /* The file behind a path, through its links: size, mode, identity. */
 MUST_CHECK int os_stat(const char *path, struct stat *st);
+/* Of a symbolic link itself. */
+MUST_CHECK int os_stat_no_link(const char *path, struct stat *st);
+
+/* What a directory has, as linux' getdents64 returns it; 0 at its end. */
+struct os_entry {
+	uint64_t       inode;
+	int64_t        offset;  /* of the next */
+	unsigned short bytes;   /* of this one */
+	unsigned char  type;
+	char           name[];
+};
+MUST_CHECK long os_list(int fd, void *entries, size_t n);
 
 int os_gettid(void);
 int os_getpid(void);
@@ -97,6 +112,9 @@ uint64_t os_monotonic_ns(void);
 uint64_t os_realtime_ns(void);
 /* CPU time that thread tid of this process (0: the calling one) has used, ns; 0 when it is gone. */
 uint64_t os_thread_cpu_ns(int tid);
+
+/* True if there is no such thread any more, of no process: a vfork child is one of its own. */
+bool os_thread_is_gone(int tid);
 
 /* A timer on the CPU clock of thread tid that sends SIGPROF with this value to that thread; tid 0:
  * of the process, to any of its threads.  Returns its id. */

@@ -22,6 +22,23 @@ enum self_phase {
 
 struct thread_slot;
 
+/* How many of one kind of event are taken (locks.c): each with probability 1 / 2^shift. */
+struct self_pace {
+	uint32_t last;                  /* ticks of the last one */
+	uint32_t since;                 /* ticks of the first of those taken */
+	uint16_t taken;                 /* how many */
+	uint8_t  shift;
+};
+
+/* The thread's place in a lock's slot, while it waits there. */
+struct self_wait {
+	const void *wait;               /* the struct locks_wait of its door; NULL: none */
+	uint64_t begin_ns;
+	uint32_t slot;
+	uint16_t weight;
+	uint16_t cell;                  /* of locks_filter */
+};
+
 struct self {
 	uint64_t heap_left;             /* bytes that pass before the heap's slow path */
 	uint64_t heap_rate;             /* the rate that heap_left was drawn for; 0: not drawn */
@@ -35,6 +52,8 @@ struct self {
 	uint8_t  phase;                 /* enum self_phase */
 	bool     heap_gap_capped;       /* heap_left is a check-in, not a sample */
 	bool     resolving;             /* inside dlsym on our behalf (preload/real.c) */
+	struct self_wait lock;
+	struct self_pace lock_waits, lock_pauses, lock_charges;
 };
 
 static_assert(sizeof(struct self) <= 128, "static TLS that late dlopens share; rule: < 256 bytes");

@@ -36,7 +36,9 @@ struct capture {
 					 * frames and its nodes */
 };
 
-enum capture_kind { CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_MAPPED, CAPTURE_KINDS };
+enum capture_kind {
+	CAPTURE_HEAP, CAPTURE_TICK, CAPTURE_MAPPED, CAPTURE_BLOCK, CAPTURE_MUTEX, CAPTURE_KINDS
+};
 
 /* Is a sample of one kind being taken?  reclaim.h waits for its end. */
 struct thread_visit {

@@ -39,6 +39,10 @@ static const struct unit sizes[] = {
 	{ "GiB", GIB },
 };
 
+static const struct unit times[] = {
+	{ "", 1 }, { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
+};
+
 static bool is_named(const struct unit *unit, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -77,4 +81,9 @@ int units_parse_uint(const char *text, size_t len, uint64_t *out)
 int units_parse_size(const char *text, size_t len, uint64_t *out)
 {
 	return parse(text, len, sizes, COUNT_OF(sizes), out);
+}
+
+int units_parse_time(const char *text, size_t len, uint64_t *out)
+{
+	return parse(text, len, times, COUNT_OF(times), out);
 }

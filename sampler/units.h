@@ -19,4 +19,7 @@ MUST_CHECK int units_parse_uint(const char *text, size_t len, uint64_t *out);
  * iB.  "512k", "512KiB" and "524288B" are equal. */
 MUST_CHECK int units_parse_size(const char *text, size_t len, uint64_t *out);
 
+/* Nanoseconds: digits, then nothing, ns, us, ms or s. */
+MUST_CHECK int units_parse_time(const char *text, size_t len, uint64_t *out);
+
 #endif

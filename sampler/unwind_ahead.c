@@ -31,7 +31,8 @@ static void fetch_rule(uintptr_t pc)
 	fetch_line((const void *)(uintptr_t)rules_pair(pc));
 }
 
-/* Whatever may be a return address into the object where the last look-up was. */
+/* Whatever may be a return address into the object where the last look-up was.  Without a branch:
+ * much of a stack was never written, and valgrind would call that an error of the program's. */
 static UNCHECKED void fetch_rules(const struct unwind_near *near, uintptr_t at, uintptr_t end)
 {
 	uintptr_t start = near->start, bytes = near->limit - near->start;
@@ -39,8 +40,7 @@ static UNCHECKED void fetch_rules(const struct unwind_near *near, uintptr_t at, 
 	for (; at < end; at += sizeof(uintptr_t)) {
 		uintptr_t pc = *(const uintptr_t *)at - 1;
 
-		if (unlikely(pc - start < bytes))
-			fetch_rule(pc);
+		fetch_rule(pc & -(uintptr_t)(pc - start < bytes));
 	}
 }
 

@@ -26,14 +26,15 @@ TREE = {
     'preload/real.h': '#ifndef PRELOAD_REAL_H\n#define PRELOAD_REAL_H\n#include <stddef.h>\n'
                       '#define REAL_LIST(X) \\\n'
                       '\tX(void *, malloc, (size_t n), (n)) \\\n'
-                      '\tX(void, free, (void *p), (p))\n\n#endif\n',
+                      '\tX(void, free, (void *p), (p))\n\n'
+                      '#define REAL_CONDITIONS(X) X(void, free, (void *p), (p))\n\n#endif\n',
     'preload/doors.c': '#include "preload/real.h"\n#include "httpd/desk.h"\n'
                        '#include "sampler/ground.h"\n#define EXPORT __attribute__((visibility("default")))\n'
                        'EXPORT void *malloc(size_t n); EXPORT void free(void *p);\n'
                        'static _Thread_local char self[64];\n'
                        'void *malloc(size_t n) { self[n & 63]++; return (void *)(n + (size_t)ground_take(1)); }\n'
                        'void free(void *p) { desk_answer(p); }\n',
-    'preload/exports.map': '{\nglobal:\n\tmalloc;\n\tfree;\nlocal:\n\t*;\n};\n',
+    'preload/exports.map': '/* of free there are two */\nGLIBC_2.2.5 {\nglobal:\n\tfree;\n};\n',
     'static/pressed.c': '#include <string.h>\nint pressed(const char *s);\n'
                         'int pressed(const char *s) { return strcmp(s, "x"); }\n',
     'static/unused.c': '#include <stdlib.h>\nvoid *unused(void);\nvoid *unused(void) { return malloc(1); }\n',
@@ -158,6 +159,11 @@ def test_layers_that_saw_nothing_fail(tree):
     fails(tree.shell('scripts/check-layers'), 'no include seen in encode/')
 
 
+def test_layers_catch_two_files_of_one_name(tree):
+    tree.write('encode/desk.c', TREE['encode/bytes.c'])
+    fails(tree.shell('scripts/check-layers'), 'encode/desk.c and httpd/desk.c have one name')
+
+
 # --- check-symbols ---
 
 def test_symbols_pass(built):
@@ -198,11 +204,12 @@ SYMBOLS = [
      'a door may never call: printf'),
     ('preload/doors.c', 'desk_answer(p); }', 'extern void abort(void); if (p) abort(); }',
      'a door may never call: abort'),
-    ('preload/doors.c', 'EXPORT void free', 'void free', 'in exports.map, but not exported: free'),
-    ('preload/exports.map', '\tfree;\n', '', 'in REAL_LIST, but not in exports.map: free'),
-    ('preload/exports.map', '\tfree;\n', '\tfree;\n\tcfree;\n', 'in exports.map, but not exported: cfree'),
+    ('preload/doors.c', 'EXPORT void free', 'void free', 'in REAL_LIST, but not exported: free'),
+    ('preload/exports.map', '\tfree;\n', '\tcalloc;\n', 'in REAL_CONDITIONS, but not in exports.map: free'),
+    ('preload/exports.map', '\tfree;\n', '\tfree;\n\tmalloc;\n',
+     'in exports.map, but not in REAL_CONDITIONS: malloc'),
     ('preload/real.h', '\tX(void, free, (void *p), (p))\n', '\n',
-     'in exports.map, but not in REAL_LIST: free'),
+     'exported, but not in REAL_LIST: free'),
     ('preload/doors.c', '[64]', '[400]', 'thread-local data of'),
     ('scripts/desk-calls.allow', None, 'malloc\n', 'allows what may never be called: malloc'),
     ('scripts/signal-safe.allow', None, 'dlsym\n', 'allows what may never be called: dlsym'),
@@ -226,7 +233,7 @@ MAP = '-Wl,--version-script=preload/exports.map'
 @pytest.mark.parametrize('ldflags, saying', [
     (LDFLAGS + ['-Wl,--no-as-needed', '-lm'], 'NEEDED is'),
     ([MAP, '-Wl,-z,nodelete', '-Wl,-z,lazy'], 'BIND_NOW'), ([MAP, '-Wl,-z,now'], 'NODELETE'),
-    (['-Wl,-z,now,-z,nodelete', '-Wl,--defsym=extra=malloc'], 'exported, but not in exports.map: extra')])
+    (['-Wl,-z,now,-z,nodelete', '-Wl,--defsym=extra=malloc'], 'exported, but not in REAL_LIST: extra')])
 def test_symbols_catch_a_library_linked_wrongly(built, ldflags, saying):
     built.build(ldflags=ldflags, only='')
     fails(built.symbols(), saying)

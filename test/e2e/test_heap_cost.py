@@ -1,5 +1,5 @@
-"""What the heap profile adds to a malloc and its free, and to sqlite, in instructions: counted by valgrind, so the
-same on a busy machine.  `make bench-heap` measures more, and times.
+"""What the heap profile adds to a malloc and its free, and all profiles to sqlite, in instructions: counted by
+valgrind, so the same on a busy machine.  `make bench-heap` measures more, and times.
 
 A run that is longer less one that is shorter: what the start takes drops out.  Samples are drawn at random, and so
 is a little of the figures: their distance to the bounds is six standard deviations or more."""
@@ -19,8 +19,9 @@ import real_programs  # noqa: E402
 FAST_MAX = 12
 # Measured: 14.1, with a standard deviation of 0.3: at 1 sample in 2000 pairs and 1 in 1300 that draws anew.
 ALL_MAX = 16
-# Measured: 1.0041 with a standard deviation of 0.00005, and 0.0003 for ticks.
-SQLITE_MAX = 1.005
+# Measured: 1.0079 with a standard deviation of 0.00005, and 0.0003 for ticks.  Of that the heap has 0.0042, the
+# doors of a mutex 0.0037: 8 instructions a lock and its unlock.
+SQLITE_MAX = 1.0085
 CPU_HZ = 100
 # Fewer than any machine of today does in a second: of these are ticks a part.
 INSTRUCTIONS_A_SECOND = 1.5e9
@@ -73,7 +74,7 @@ def test_instructions_of_sqlite(tmp_path):
         short, long = (callgrind(tmp_path, argv, shim, file) for argv, file in
                        (real_programs.sqlite(str(tmp_path), n) for n in (15000, 45000)))
         return long - short
-    heap = of_rows(shim=True) / of_rows(shim=False)
+    doors = of_rows(shim=True) / of_rows(shim=False)
     cpu = CPU_HZ * of_a_tick(tmp_path) / INSTRUCTIONS_A_SECOND
-    print('heap %.5f, CPU %.5f' % (heap, cpu))
-    assert 1 < heap <= heap + cpu <= SQLITE_MAX
+    print('heap and locks %.5f, CPU %.5f' % (doors, cpu))
+    assert 1 < doors <= doors + cpu <= SQLITE_MAX

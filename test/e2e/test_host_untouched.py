@@ -11,10 +11,11 @@ from hosts import TOP, program, run
 
 HOST_SOURCES = sorted(f for f in os.listdir(os.path.join(TOP, 'test', 'host'))
                       if f.endswith(('.c', '.cc')))
-ARGUMENTS = {'spin_split': [5000], 'hold_heap': [20], 'dlopen_loop': [100]}
+ARGUMENTS = {'spin_split': [5000], 'hold_heap': [20], 'dlopen_loop': [100],
+             'maps_in_threads': ['same']}      # says the same each time
 ROUNDS = {
     'default': {},
-    'everything': {'HEAP_RATE': 1, 'CPU_HZ': 1000},
+    'everything': {'HEAP_RATE': 1, 'CPU_HZ': 1000, 'BLOCK_RATE': 1},
     'off': {'HEAP_RATE': 0, 'CPU_HZ': 0, 'ADDR': 'off'},
 }
 

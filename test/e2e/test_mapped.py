@@ -5,50 +5,68 @@ import time
 import pytest
 
 from hosts import Background, eventually, run
+from redis_memory import Redis
 from test_go_tool import bytes_of, go, pprof, total_of  # noqa: F401
+from test_presence_libraries import installed
 
 MIB = 1 << 20
 BRK, STACK, LIBC, OURS, EVICTED = '[brk in libc]', '[main stack]', '[mmap in libc]', '[pprofshim]', '[evicted]'
 
 
+VALUES = ('inuse_objects', 'inuse_space', 'alloc_objects', 'alloc_space')
+
+
 def said(h):
-    """{function: (objects, bytes)} that the host says are left."""
+    """{function: (objects, bytes, calls, bytes of calls)}: what the host says is left, and was."""
     h.wait_for_output('ready')
-    return {m[1]: (int(m[2]), int(m[3])) for m in re.finditer(r'^(\w+) (\d+) (\d+)$', h.stdout, re.M)}
+    return {m[0]: tuple(map(int, m[1:])) for m in
+            re.findall(r'^(\w+) (\d+) (\d+) (\d+) (\d+)$', h.stdout, re.M)}
 
 
-def anonymous(pid):
-    """Bytes of anonymous memory that the kernel knows of."""
-    total = 0
+def mapped_by(pid):
+    """(anonymous, others): bytes that the kernel knows of."""
+    total = [0, 0]
     with open('/proc/%d/maps' % pid) as f:
         for line in f:
             part = line.split(None, 5)
             path = part[5].strip() if len(part) > 5 else ''
-            if path in ('', '[heap]', '[stack]', '/dev/zero (deleted)') or path.startswith('[anon'):
-                start, end = part[0].split('-')
-                total += int(end, 16) - int(start, 16)
+            file = path not in ('', '[heap]', '[stack]', '/dev/zero (deleted)') and not path.startswith('[anon')
+            start, end = part[0].split('-')
+            # Above all addresses of a process, and in no count of its.
+            total[file] += 0 if path == '[vsyscall]' else int(end, 16) - int(start, 16)
     return total
+
+
+def virtual(pid):
+    with open('/proc/%d/status' % pid) as f:
+        return int(re.search(r'^VmSize:\s+(\d+) kB$', f.read(), re.M)[1]) << 10
+
+
+def assert_explained(h, p):
+    """The profile's sum is the kernel's, but for what is mapped while it is made: some MiB of ours, or of theirs."""
+    anonymous, files = mapped_by(h.pid)
+    size = virtual(h.pid)
+    assert abs(anonymous + files - size) < 4 * MIB
+    assert abs(p.total('inuse_space') - (size - files)) < 4 * MIB + 0.01 * size
+    assert p.total('inuse_space', having=EVICTED) == 0
 
 
 def used(p, name):
     return p.total('inuse_objects', having=name), p.total('inuse_space', having=name)
 
 
+def values_of(p, name):
+    return tuple(p.total(v, having=name) for v in VALUES)
+
+
 def test_each_call_is_its_callers(start):
     """Parts of ranges, ranges over ranges, moved ones, the break; of what failed, nothing."""
     h = start(['maps_memory'])
     expected = said(h)
-    assert len(expected) == 14
+    assert len(expected) == 15 and sum(e[2] for e in expected.values()) == 30
     p = h.profile('mmap')
     for name, values in expected.items():
-        assert used(p, name) == values, name
-    # What was allocated is all calls, and what they asked for.
-    assert p.total('alloc_objects', having='maps_and_unmaps') == 10
-    assert p.total('alloc_space', having='maps_and_unmaps') == 10 * MIB
-    assert p.total('alloc_space', having='maps_with_a_hole') == 6 * MIB
-    assert p.total('alloc_space', having='grows_it') == 2 * MIB
-    assert p.total('alloc_space', having='moves_it') == 12 * MIB
-    assert p.total('alloc_space', having='moves_the_break') == 6 * MIB
+        assert values_of(p, name) == values, name
     assert p.comments == []
     assert h.get('/debug/pprof/').text.count("'mmap?debug=1'") == 1
 
@@ -63,8 +81,7 @@ def test_all_of_it_is_explained(start):
     assert p.total('inuse_space', having=STACK) > 100000
     assert p.total('inuse_space', having=OURS) > 64 * MIB
     assert p.total('inuse_space', having=EVICTED) == 0
-    # While it is made our thread has a few more mappings than before and after.
-    assert abs(p.total('inuse_space') - anonymous(h.pid)) < 4 * MIB
+    assert_explained(h, p)
 
 
 def test_text(start):
@@ -77,7 +94,7 @@ def test_text(start):
     assert sum(int(r[1]) for r in rows) == int(head[2])
     for name, values in expected.items():
         mine = [r for r in rows if '\t%s+' % name in r[2]]
-        assert (sum(int(r[0]) for r in mine), sum(int(r[1]) for r in mine)) == values, name
+        assert (sum(int(r[0]) for r in mine), sum(int(r[1]) for r in mine)) == values[:2], name
 
 
 def test_window(start):
@@ -112,28 +129,46 @@ def test_a_vfork_child_maps_for_its_parent(start):
     expected = said(h)
     p = h.profile('mmap')
     for name, values in expected.items():
-        assert used(p, name) == values, name
+        assert values_of(p, name) == values, name
     assert used(p, EVICTED) == (1, 4 * MIB)
     assert p.comments == ['mmap_nested: 1']
 
 
+def values_by_handler(p, name):
+    """A handler's stack goes on with what it has interrupted."""
+    mine = [s for s in p.samples if name in s.frames and (name == 'handles' or 'handles' not in s.frames)]
+    return tuple(sum(s.values[v] for s in mine) for v in VALUES)
+
+
+def lost_calls(h):
+    return int((re.findall(r'mmap_lost (\d+)', h.get('/debug/pprof/').text) or [0])[0])
+
+
 @pytest.mark.parametrize('how', [[], ['jumps']])
 def test_threads_and_handlers(start, how):
-    """Threads unmap what others have mapped, while handlers map and unmap."""
-    h = start(['maps_in_threads', *how], CPU_HZ=1000)
-    expected = said(h)
-    p = h.profile('mmap')
-    index = h.get('/debug/pprof/').text
-    # A thread may have been away while the others made 4096 calls.  What was lost is at worst not there.
-    lost = int((re.findall(r'mmap_lost (\d+)', index) or [0])[0])
-    objects, space = expected['keeps']
-    assert 0 <= objects - p.total('inuse_objects', having='keeps') <= lost
-    assert 0 <= space - p.total('inuse_space', having='keeps') <= lost * space / objects
-    assert lost < 0.2 * p.total('alloc_objects')
-    for name in ('passes_on', 'is_left', 'handles'):
-        if how == [] or name != 'is_left':
-            assert used(p, name) == (0, 0), name
-    assert p.total('alloc_objects', having='handles') > 10
+    """Threads unmap what others have mapped, while handlers map and unmap: to the call and to the byte.
+
+    A call is lost if a thread is away with the table while the others make 16384: some 30 ms, and on a busy machine
+    that may be.  Then what is in use cannot be exact; in one of five runs no call is lost."""
+    for _ in range(5):
+        h = start(['maps_in_threads', *how], CPU_HZ=1000)
+        expected = said(h)
+        p = h.profile('mmap')
+        lost = lost_calls(h)
+        # A handler that interrupts another call of its thread at the stack has none of its own.
+        nested = sum(int(n) for c in p.comments for n in re.findall(r'^mmap_nested: (\d+)$', c))
+        assert p.total('alloc_objects', having=EVICTED) == nested < 0.1 * expected['handles'][2] + 5
+        for name, values in expected.items():
+            also = nested if name == 'handles' else 0
+            calls, space = values_by_handler(p, name)[2:]
+            assert (calls + also, space + also * 3 * 4096) == values[2:], name
+        if lost == 0:
+            break
+    assert lost == 0
+    for name, values in expected.items():
+        assert values_by_handler(p, name)[:2] == values[:2], name
+    assert used(p, EVICTED) == (0, 0)
+    assert expected['handles'][2] > 10
 
 
 def test_nothing_differs_for_the_program(start):
@@ -160,6 +195,69 @@ def test_python(start):
         p.total('inuse_space') - p.total('inuse_space', having=LIBC) > 32 * MIB
     assert p.total('inuse_space', having=LIBC) >= 100 * MIB
     assert h.profile('heap').total('inuse_space') > 90 * MIB
+    assert_explained(h, p)
+
+
+# Small objects and large ones, of which every other is given back.
+LISTS = '''
+import sys
+kept = [[str(i * k) for i in range(20000)] for k in range(60)]
+large = [bytes(3 << 20) for i in range(40)]
+del kept[::2], large[::2]
+print('ready', flush=True)
+sys.stdin.read()
+'''
+
+
+@pytest.mark.parametrize('allocator', ['', 'libjemalloc.so.2', 'libtcmalloc_minimal.so.4', 'libmimalloc.so.2'])
+def test_any_allocator_is_explained(start, allocator):
+    """An allocator that maps by mmap and munmap is seen by the doors; libc's own is what no door saw."""
+    after = allocator and installed(allocator)
+    h = start(['/usr/bin/python3', '-c', LISTS], after=after, env={'PYTHONMALLOC': 'malloc'})
+    h.wait_for_output('ready')
+    p = h.profile('mmap')
+    assert_explained(h, p)
+    ours = p.total('inuse_space', having=OURS)
+    seen = p.total('inuse_space') - ours - sum(p.total('inuse_space', having=n) for n in (LIBC, BRK, STACK))
+    if allocator:
+        assert seen > 60 * MIB
+    else:
+        assert p.total('inuse_space', having=LIBC) + p.total('inuse_space', having=BRK) > 60 * MIB > seen
+
+
+def test_redis_is_explained(tmp_path):
+    """300 MB of values: jemalloc's memory, by its own stacks."""
+    r = Redis(1 << 19, str(tmp_path))
+    try:
+        r.set([16384 - 6] * 18311)
+        p = r.host.profile('mmap')
+        assert_explained(r.host, p)
+        assert sum(s.values['inuse_space'] for s in p.samples if 'libjemalloc' in s.files[0]) > 300e6
+    finally:
+        r.host.stop()
+
+
+def test_huge_pages(start):
+    """The kernel's own rounding; where it has no huge pages, the paper kernel of hook_mmap_test has said it."""
+    how = '/proc/sys/vm/nr_hugepages'
+    with open(how) as f:
+        were = f.read().strip()
+    try:
+        with open(how, 'w') as f:
+            f.write('8')
+        with open(how) as f:
+            if int(f.read()) < 8:
+                raise OSError('it has no 8 free huge pages')
+    except OSError as e:
+        pytest.skip('no huge pages here: %s' % e)
+    try:
+        h = start(['maps_memory', 'huge'])
+        expected = said(h)
+        assert values_of(h.profile('mmap'), 'maps_huge_pages') == expected['maps_huge_pages'] == (1, 4 * MIB, 2, 6 * MIB)
+    finally:
+        h.stop()
+        with open(how, 'w') as f:
+            f.write(were)
 
 
 def test_cxx_vectors(start):

@@ -12,6 +12,8 @@
 #define MADE_BLOCKS  4096
 #define MADE_STACKS  64
 #define MADE_MODULES 16
+#define MADE_LOCKS   8
+#define MADE_PAIRS   8
 
 struct made_row {
 	struct site_key key;
@@ -36,6 +38,8 @@ static struct {
 	const char         *thread_name[8];
 	struct module       module[MADE_MODULES];
 	uint32_t            modules;
+	uint64_t            lock[MADE_LOCKS];   /* addresses by id; [0] is unused */
+	struct ground_lock_pair pair[MADE_PAIRS];       /* no contentions: an empty cell */
 	uint64_t            dropped[COUNT_REASONS];
 	struct ground_rates rates;
 	unsigned            rates_set, refreshes;
@@ -144,6 +148,19 @@ static inline unsigned made_frames(enum ground_profile profile, uint32_t stack, 
 	return n;
 }
 
+static inline uint64_t made_lock(uint32_t id)
+{
+	return id < MADE_LOCKS ? made.lock[id] : 0;
+}
+
+static inline uint32_t made_lock_pairs_end(void) { return MADE_PAIRS; }
+
+static inline bool made_lock_pair(uint32_t cell, struct ground_lock_pair *out)
+{
+	*out = made.pair[cell];
+	return out->contentions != 0;
+}
+
 /* Goes on at once, and tells of the rows that the test has named. */
 static inline uint64_t made_reclaim(enum ground_profile profile, bool reading, bool *waits,
 				    void (*moved)(enum ground_profile profile, uint32_t row))
@@ -205,6 +222,9 @@ static const struct ground made_ground = {
 	.live_end = made_live_end,
 	.live = made_live_at,
 	.frames = made_frames,
+	.lock = made_lock,
+	.lock_pairs_end = made_lock_pairs_end,
+	.lock_pair = made_lock_pair,
 	.thread_name = made_thread_name,
 	.reclaim = made_reclaim,
 	.refresh = made_refresh,

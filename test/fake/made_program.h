@@ -59,7 +59,8 @@ static inline void make_program(void)
 		.path = "/gone/libgone.so.1",
 	};
 	made.modules = 3;
-	made.rates = (struct ground_rates){ .cpu_hz = 100, .heap_rate = 512 << 10 };
+	made.rates = (struct ground_rates){ .cpu_hz = 100, .heap_rate = 512 << 10,
+					       .block_rate = 10000, .mutex_fraction = 1 };
 }
 
 static inline void drop_program(void)

@@ -32,14 +32,14 @@ static inline void single_step_flag(unsigned long flag)
 }
 
 /* Returns how many instructions it was. */
-static inline unsigned single_step_through(void (*f)(void), void (*look)(void))
+static inline unsigned single_step_through(void (*f)(void), void (*then)(void))
 {
 	struct sigaction trap, before;
 
 	memset(&trap, 0, sizeof(trap));
 	trap.sa_handler = single_step_trap;
 	sigaction(SIGTRAP, &trap, &before);
-	single_step.look = look;
+	single_step.look = then;
 	single_step.steps = 0;
 	single_step_flag(0x100);
 	f();

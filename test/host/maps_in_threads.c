@@ -1,5 +1,6 @@
 /* maps_in_threads -- threads map, unmap and pass on to each other, while handlers map and unmap; at
- * the end each keeps a known part.  With "jumps" the handlers leave by siglongjmp. */
+ * the end each keeps a known part, and all calls are known.  With "jumps" the handlers leave by
+ * siglongjmp; with "same" it says only what is the same each time. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ static _Atomic(char *) passed[THREADS];
 static _Thread_local sigjmp_buf away;
 static _Thread_local volatile sig_atomic_t may_jump;
 static int jumps;
+static atomic_uint handled;
 
 static char *map(size_t pages)
 {
@@ -36,6 +38,7 @@ NOINLINE static void handles(int sig)
 	char *p = map(3);
 
 	(void)sig;
+	handled++;
 	munmap(p + PAGE, PAGE);
 	munmap(p, 3 * PAGE);
 	if (jumps && may_jump)
@@ -101,7 +104,14 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < THREADS; i++)
 		if (passed[i] != NULL)
 			munmap(passed[i], 8 * PAGE);
-	printf("keeps %d %zu\nready\n", THREADS * KEPT, THREADS * KEPT * 2 * PAGE);
+	printf("keeps %d %zu %d %zu\n", THREADS * KEPT, THREADS * KEPT * 2 * PAGE, THREADS * KEPT,
+	       THREADS * KEPT * 3 * PAGE);
+	printf("passes_on 0 0 %d %zu\n", THREADS * ROUNDS, THREADS * ROUNDS * 8 * PAGE);
+	if (!jumps)
+		printf("is_left 0 0 %d %zu\n", THREADS * ROUNDS, THREADS * ROUNDS * 2 * PAGE);
+	if (argc == 1 || strcmp(argv[1], "same") != 0)
+		printf("handles 0 0 %u %zu\n", handled, handled * 3 * PAGE);
+	printf("ready\n");
 	fflush(stdout);
 	while (getchar() != EOF)
 		continue;

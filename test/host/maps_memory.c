@@ -1,5 +1,6 @@
 /* maps_memory -- maps anonymous memory in every way, each in a function of its own, and says what of
- * it is left; then waits for the end of its input. */
+ * it is left, and how often it has mapped how much; then waits for the end of its input. */
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,17 +21,27 @@ static void must(int ok, const char *what)
 	exit(1);
 }
 
+static size_t calls, asked;      /* since the last word */
+
+static void note(size_t n)
+{
+	calls++;
+	asked += (n + 4095) / 4096 * 4096;
+}
+
 static void *map(size_t n, int flags, void *at)
 {
 	void *p = mmap(at, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 	must(p != MAP_FAILED, "mmap");
+	note(n);
 	return p;
 }
 
 static void say(const char *name, size_t objects, size_t bytes)
 {
-	printf("%s %zu %zu\n", name, objects, bytes);
+	printf("%s %zu %zu %zu %zu\n", name, objects, bytes, calls, asked);
+	calls = asked = 0;
 }
 
 NOINLINE static void maps_whole(void)
@@ -102,6 +113,7 @@ NOINLINE static void grows_it(void)
 {
 	must(munmap(growing + MIB, 3 * MIB) == 0, "munmap");
 	must(mremap(growing, MIB, 3 * MIB, 0) == growing, "mremap");
+	note(2 * MIB);
 	say(__func__, 1, 2 * MIB);
 }
 
@@ -111,6 +123,7 @@ NOINLINE static void moves_it(void)
 
 	must(mremap(moving, 2 * MIB, 5 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, to + MIB) == to + MIB,
 	     "mremap");
+	note(5 * MIB);
 	must(mremap(shrinking, 3 * MIB, MIB, 0) == shrinking, "mremap");
 	say(__func__, 2, 7 * MIB);
 }
@@ -118,6 +131,7 @@ NOINLINE static void moves_it(void)
 NOINLINE static void shares(void)
 {
 	must(mmap(NULL, 3 * MIB, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, "mmap");
+	note(3 * MIB);
 	say(__func__, 1, 3 * MIB);
 }
 
@@ -130,7 +144,22 @@ NOINLINE static void moves_the_break(void)
 	end = sbrk(4 * MIB);
 	must(end != (void *)-1 && brk(end + 6 * MIB) == 0 && sbrk(-(intptr_t)MIB) == end + 6 * MIB,
 	     "sbrk");
+	note(4 * MIB);
+	note(2 * MIB);
 	say(__func__, 2, 5 * MIB);
+}
+
+/* A MiB is its caller's, and one came by itself. */
+NOINLINE static void grows_down(void)
+{
+	/* Room below it, so that it can. */
+	char *room = map(4 * MIB, 0, NULL), *p;
+
+	must(munmap(room, 4 * MIB) == 0, "munmap");
+	p = map(MIB, MAP_GROWSDOWN | MAP_FIXED, room + 3 * MIB);
+	for (size_t n = 4096; n <= MIB; n += 4096)
+		p[-(ptrdiff_t)n] = 1;
+	say(__func__, 1, MIB);
 }
 
 /* What fails has changed nothing. */
@@ -155,6 +184,17 @@ NOINLINE static void allocates(void)
 
 	must(p != NULL, "malloc");
 	say(__func__, 0, 0);
+}
+
+/* 3 MiB are two huge pages, and of another mapping a part that is not whole stays. */
+NOINLINE static void maps_huge_pages(void)
+{
+	char *p = map(3 * MIB, MAP_HUGETLB, NULL), *q = map(2 * MIB, MAP_HUGETLB, NULL);
+
+	asked += MIB;
+	must(munmap(p, MIB) == -1, "munmap");
+	must(munmap(q, 2 * MIB) == 0, "munmap");
+	say(__func__, 1, 4 * MIB);
 }
 
 NOINLINE static void maps_in_a_vfork_child(void)
@@ -191,8 +231,11 @@ int main(int argc, char **argv)
 	moves_it();
 	shares();
 	moves_the_break();
+	grows_down();
 	fails();
 	allocates();
+	if (argc > 1 && strcmp(argv[1], "huge") == 0)
+		maps_huge_pages();
 	if (argc > 1 && strcmp(argv[1], "vfork") == 0)
 		maps_in_a_vfork_child();
 	if (argc > 1 && strcmp(argv[1], "fork") == 0 && fork() == 0)

@@ -48,7 +48,9 @@ static void assert_rates(unsigned hz, unsigned rate)
 {
 	char body[128];
 
-	snprintf(body, sizeof(body), "{\"cpu_hz\": %u, \"heap_rate\": %u}\n", hz, rate);
+	snprintf(body, sizeof(body),
+		 "{\"cpu_hz\": %u, \"heap_rate\": %u, \"block_rate\": 10000, \"mutex_fraction\": 1}\n",
+		 hz, rate);
 	assert_answer(200, body);
 }
 

@@ -23,25 +23,38 @@ static void *memory;
 
 /* The object of each page, 0 none; and what was said to be gone. */
 static uint32_t model[PAGES];
-static uint64_t born[OBJECTS], gone_bytes[OBJECTS];
-static unsigned gone_objects[OBJECTS];
+static uint64_t born[OBJECTS], value[OBJECTS][MAPPED_RANGES_VALUES];
+static uint64_t events_done;
 
-static void note_gone(uint32_t row, unsigned objects, uint64_t bytes)
+#define gone_objects(row) value[row][2]
+#define gone_bytes(row)   value[row][3]
+
+static void read_row(uint32_t row, uint64_t out[MAPPED_RANGES_VALUES])
 {
-	gone_objects[row] += objects;
-	gone_bytes[row] += bytes;
+	memcpy(out, value[row], sizeof(value[row]));
 }
+
+static void raise_row(uint32_t row, const uint64_t to[MAPPED_RANGES_VALUES])
+{
+	memcpy(value[row], to, sizeof(value[row]));
+}
+
+static void end_event(uint64_t event)
+{
+	events_done = event;
+}
+
+static const struct mapped_ranges_world world = { read_row, raise_row, end_event };
 
 static int begin(void **state)
 {
 	(void)state;
 	memory = calloc(RANGES + 1, MAPPED_RANGE_BYTES);
 	assert_non_null(memory);
-	mapped_ranges_init(&ranges, memory, RANGES, note_gone);
+	mapped_ranges_init(&ranges, memory, RANGES, &world);
 	memset(model, 0, sizeof(model));
 	memset(born, 0, sizeof(born));
-	memset(gone_bytes, 0, sizeof(gone_bytes));
-	memset(gone_objects, 0, sizeof(gone_objects));
+	memset(value, 0, sizeof(value));
 	return 0;
 }
 
@@ -88,6 +101,9 @@ static void add_pages(unsigned from, unsigned to, uint32_t object, uint64_t tick
 {
 	remove_pages(from, to, UINT64_MAX);
 	assert_true(mapped_ranges_add(&ranges, page(from), page(to), object, ticket));
+	assert_int_equal(events_done, ticket);
+	assert_int_equal(value[object][0], 1);
+	assert_int_equal(value[object][1], page(to) - page(from));
 	born[object] = ticket;
 	for (unsigned i = from; i < to; i++)
 		model[i] = object;
@@ -115,17 +131,17 @@ static void an_unmap_cuts_what_it_meets(void **state)
 	add_pages(20, 30, 2, 2);
 	remove_pages(15, 25, 3);
 	assert_as_in_the_model();
-	assert_int_equal(gone_bytes[1], 5 * PAGE);
-	assert_int_equal(gone_bytes[2], 5 * PAGE);
+	assert_int_equal(gone_bytes(1), 5 * PAGE);
+	assert_int_equal(gone_bytes(2), 5 * PAGE);
 	remove_pages(12, 13, 4);        /* a hole */
 	assert_as_in_the_model();
 	assert_int_equal(ranges.live, 3);
-	assert_int_equal(gone_objects[1] + gone_objects[2], 0);
+	assert_int_equal(gone_objects(1) + gone_objects(2), 0);
 	remove_pages(0, 14, 5);
-	assert_int_equal(gone_objects[1], 0);
+	assert_int_equal(gone_objects(1), 0);
 	remove_pages(14, 15, 6);
-	assert_int_equal(gone_objects[1], 1);
-	assert_int_equal(gone_bytes[1], 10 * PAGE);
+	assert_int_equal(gone_objects(1), 1);
+	assert_int_equal(gone_bytes(1), 10 * PAGE);
 	remove_pages(0, PAGES, 7);
 	assert_int_equal(ranges.live, 0);
 	assert_int_equal(ranges.bytes, 0);
@@ -155,21 +171,24 @@ static void a_full_table_says_so(void **state)
 	(void)state;
 	for (unsigned i = 0; i < RANGES; i++)
 		add_pages(3 * i, 3 * i + 3, i + 1, i + 1);
-	assert_false(mapped_ranges_add(&ranges, page(250), page(251), 1, 1));
+	assert_false(mapped_ranges_add(&ranges, page(250), page(251), 1000, 1));
+	assert_int_equal(value[1000][0], 1);
+	assert_int_equal(value[1000][1], PAGE);
+	assert_memory_equal(&value[1000][0], &value[1000][2], 2 * sizeof(uint64_t));
 	assert_as_in_the_model();
 	/* For a hole there is no second half. */
 	mapped_ranges_remove(&ranges, page(31), page(32), UINT64_MAX);
-	lost = gone_bytes[11];
+	lost = gone_bytes(11);
 	assert_int_equal(lost, 2 * PAGE);
-	assert_int_equal(gone_objects[11], 0);
+	assert_int_equal(gone_objects(11), 0);
 	assert_int_equal(mapped_ranges_in(&ranges, page(30), page(33)), PAGE);
 	assert_int_equal(ranges.live, RANGES);
 	model[31] = model[32] = 0;
 	assert_as_in_the_model();
 	remove_pages(0, PAGES, UINT64_MAX);
 	for (unsigned i = 1; i <= RANGES; i++) {
-		assert_int_equal(gone_objects[i], 1);
-		assert_int_equal(gone_bytes[i], 3 * PAGE);
+		assert_int_equal(gone_objects(i), 1);
+		assert_int_equal(gone_bytes(i), 3 * PAGE);
 	}
 	/* And all of it can be used again. */
 	for (unsigned i = 0; i < RANGES; i++)
@@ -200,8 +219,8 @@ static void as_a_model_says(void **state)
 		assert_as_in_the_model();
 	}
 	for (uint32_t i = 1; i <= objects; i++) {
-		assert_int_equal(gone_bytes[i], (size[i] - pages_of(i)) * PAGE);
-		assert_int_equal(gone_objects[i], pages_of(i) == 0);
+		assert_int_equal(gone_bytes(i), (size[i] - pages_of(i)) * PAGE);
+		assert_int_equal(gone_objects(i), pages_of(i) == 0);
 	}
 	assert_true(objects > 2000);
 }

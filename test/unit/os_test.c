@@ -357,7 +357,7 @@ static void files_are_opened_to_be_read(void **state)
 
 	(void)state;
 	assert_true(fd >= OS_FD_MIN && os_is_ours(fd));
-	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY | O_NONBLOCK);
 	assert_int_equal(os_read(fd, bytes, 4), 4);
 	assert_memory_equal(bytes, "\177ELF", 4);
 	assert_int_equal(os_pread(fd, bytes, 3, 1), 3);
@@ -366,8 +366,26 @@ static void files_are_opened_to_be_read(void **state)
 	assert_int_equal(os_stat("/proc/self/exe", &behind_path), 0);
 	assert_true(st.st_ino == behind_path.st_ino && st.st_size == behind_path.st_size);
 	os_close(fd);
-	fd = os_open_dir("/proc/self");
+	assert_int_equal(os_stat_no_link("/proc/self/exe", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(os_open_no_link("/proc/self/exe"), -ELOOP);
+	fd = os_open_no_link("/proc/self/status");
+	assert_true(fd >= OS_FD_MIN && os_is_ours(fd));
+	os_close(fd);
+}
+
+static void directories_are_listed(void **state)
+{
+	_Alignas(struct os_entry) char buf[512];
+	int fd = os_open_dir("/proc/self"), found = 0;
+	long n;
+
+	(void)state;
 	assert_true(fd >= OS_FD_MIN);
+	while ((n = os_list(fd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n; at += ((struct os_entry *)(void *)(buf + at))->bytes)
+			found += strcmp(((struct os_entry *)(void *)(buf + at))->name, "maps") == 0;
+	assert_true(n == 0 && found == 1);
 	os_close(fd);
 }
 
@@ -479,6 +497,7 @@ int main(void)
 		cmocka_unit_test(each_time_it_is_asked_anew),
 		cmocka_unit_test(a_file_that_cannot_be_told_from_the_hosts_is_closed),
 		cmocka_unit_test(files_are_opened_to_be_read),
+		cmocka_unit_test(directories_are_listed),
 		cmocka_unit_test(failures_are_numbers_and_leave_errno_alone),
 		cmocka_unit_test(tcp_on_a_free_port),
 		cmocka_unit_test(a_unix_socket_is_its_owners_alone),

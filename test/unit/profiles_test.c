@@ -1,47 +1,11 @@
 /* The profiles as files: /heap, /allocs, /profile, whole and over a window. */
-#include "fake/asked.h"
+#include "fake/asked_files.h"
 
-#include "fake/made_program.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/sample.h"
 
 #define ONE   ((uint64_t)RANDOM_WEIGHT_ONE)
-#define OCTET "application/octet-stream"
-
-static Pprofshim__Profile *profile;
-
-static int begin(void **state)
-{
-	(void)state;
-	make_program();
-	asked.desk.names = true;
-	profile = NULL;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	if (profile != NULL)
-		done_with(profile);
-	asked_forget();
-	drop_program();
-	return map_fail.live_bytes != 0;
-}
-
-/* The answer has to be a file of this name. */
-static void get(const char *target, const char *filename)
-{
-	if (profile != NULL)
-		done_with(profile);
-	assert_int_equal(ask(target), 200);
-	assert_string_equal(asked.x.reply.content_type, OCTET);
-	assert_string_equal(asked.x.reply.filename, filename);
-	assert_false(asked.x.reply.from_pprof);
-	assert_false(asked.x.reply.length_unknown);
-	profile = asked_profile();
-}
 
 /* malloc, called by work, called by main. */
 static struct made_row *add_heap(uint64_t objects, uint64_t bytes, uint64_t freed, uint64_t gone)

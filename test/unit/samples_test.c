@@ -88,6 +88,27 @@ static void stacks_that_are_shown_alike_are_one_sample(void **state)
 	assert_sample(101, 1090, 0, 0, 10);
 }
 
+static void sorted_the_greatest_comes_first(void **state)
+{
+	static const int64_t first[] = { 9, 5, 5, 0, -1, -7 };
+	static const uint32_t stack[] = { 3, 2, 6, 4, 5, 1 };
+
+	(void)state;
+	add(1, 0, 0, (uint64_t)-7);
+	add(2, 0, 0, 5);
+	add(3, 0, 0, 9);
+	add(4, 0, 0, 0)->value[1] = 1;
+	add(5, 0, 0, (uint64_t)-1);
+	add(6, 0, 0, 5);
+	collect(SAMPLES_BY_STACK);
+	samples_sort(&samples, &arena, 0);
+	assert_int_equal(samples.count, 6);
+	for (uint32_t i = 0; i < 6; i++) {
+		assert_int_equal(samples.sample[i].value[0], first[i]);
+		assert_int_equal(samples.sample[i].key.stack, stack[i]);
+	}
+}
+
 static void sites_of_a_stack_are_one_sample(void **state)
 {
 	(void)state;
@@ -240,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sites_of_a_stack_are_one_sample),
 		TEST(stacks_that_are_shown_alike_are_one_sample),
+		TEST(sorted_the_greatest_comes_first),
 		TEST(by_size_they_are_one_for_each_size),
 		TEST(by_thread_they_are_one_for_each_thread),
 		TEST(by_both_nothing_is_put_together),

@@ -193,10 +193,12 @@ static void the_index_says_the_rates(void **state)
 {
 	(void)state;
 	assert_int_equal(ask("/debug/pprof/"), 200);
-	assert_non_null(strstr(asked.body, "cpu_hz 100, heap_rate 524288\n"));
-	made.rates = (struct ground_rates){ 0, 0 };
+	assert_non_null(strstr(asked.body, "cpu_hz 100, heap_rate 524288, block_rate 10000, "
+						  "mutex_fraction 1\n"));
+	made.rates = (struct ground_rates){ 0, 0, 0, 0 };
 	assert_int_equal(ask("/debug/pprof/"), 200);
-	assert_non_null(strstr(asked.body, "cpu_hz 0 (off), heap_rate 0 (off)\n"));
+	assert_non_null(strstr(asked.body, "cpu_hz 0 (off), heap_rate 0 (off), block_rate 0 (off), "
+						  "mutex_fraction 0 (off)\n"));
 }
 
 /* --- config ---------------------------------------------------------------------------------- */
@@ -205,36 +207,51 @@ static void config_says_the_rates(void **state)
 {
 	(void)state;
 	assert_answer("/debug/pprof/config", 200, JSON,
-		      "{\"cpu_hz\": 100, \"heap_rate\": 524288}\n");
+		      "{\"cpu_hz\": 100, \"heap_rate\": 524288, \"block_rate\": 10000, "
+		      "\"mutex_fraction\": 1}\n");
 	assert_int_equal(made.rates_set, 0);
 }
 
 static void a_post_to_config_sets_the_rates(void **state)
 {
-	static const struct { const char *type, *body; unsigned hz; uint64_t rate; } cases[] = {
-		{ JSON, "{\"cpu_hz\": 250}", 250, 524288 },
-		{ FORM, "heap_rate=64k", 250, 65536 },
-		{ FORM, "cpu_hz=0&heap_rate=0", 0, 0 },
+	static const struct {
+		const char *type, *body;
+		unsigned hz;
+		uint64_t rate, block, mutex;
+	} cases[] = {
+		{ JSON, "{\"cpu_hz\": 250}", 250, 524288, 10000, 1 },
+		{ FORM, "heap_rate=64k", 250, 65536, 10000, 1 },
+		{ FORM, "cpu_hz=0&heap_rate=0", 0, 0, 10000, 1 },
 		{ JSON, "{\"cpu_hz\": \"1000\", \"heap_rate\": \"1024g\"}", 1000,
-		  UINT64_C(1) << 40 },
-		{ NULL, "cpu_hz=7", 7, UINT64_C(1) << 40 },
-		{ FORM, "", 7, UINT64_C(1) << 40 },
-		{ FORM, "heap_rate=1", 7, 1 },
+		  UINT64_C(1) << 40, 10000, 1 },
+		{ NULL, "cpu_hz=7", 7, UINT64_C(1) << 40, 10000, 1 },
+		{ FORM, "", 7, UINT64_C(1) << 40, 10000, 1 },
+		{ FORM, "heap_rate=1&block_rate=0&mutex_fraction=0", 7, 1, 0, 0 },
+		{ JSON, "{\"block_rate\": \"3600s\", \"mutex_fraction\": 1000000}", 7, 1,
+		  UINT64_C(3600000000000), 1000000 },
+		{ FORM, "block_rate=20ms", 7, 1, 20000000, 1000000 },
+		{ FORM, "block_rate=1", 7, 1, 1, 1000000 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		char want[128];
+		char want[192];
 
 		assert_int_equal(ask_with("POST", "/debug/pprof/config", cases[i].type,
 					  cases[i].body),
 				 200);
-		snprintf(want, sizeof(want), "{\"cpu_hz\": %u, \"heap_rate\": %llu}\n", cases[i].hz,
-			 (unsigned long long)cases[i].rate);
+		snprintf(want, sizeof(want),
+			 "{\"cpu_hz\": %u, \"heap_rate\": %llu, \"block_rate\": %llu, "
+			 "\"mutex_fraction\": %llu}\n",
+			 cases[i].hz, (unsigned long long)cases[i].rate,
+			 (unsigned long long)cases[i].block,
+			 (unsigned long long)cases[i].mutex);
 		assert_string_equal(asked.body, want);
 		assert_string_equal(asked.x.reply.content_type, JSON);
 		assert_int_equal(made.rates.cpu_hz, cases[i].hz);
 		assert_true(made.rates.heap_rate == cases[i].rate);
+		assert_true(made.rates.block_rate == cases[i].block);
+		assert_true(made.rates.mutex_fraction == cases[i].mutex);
 	}
 }
 
@@ -251,8 +268,14 @@ static void a_bad_post_to_config_changes_nothing_and_says_why(void **state)
 		  "cpu_hz=: not allowed; allowed: 0 to 1000; nothing was changed\n" },
 		{ FORM, "cpu_hz=5&heap_rate=2t",
 		  "heap_rate=2t: not allowed; allowed: 0 to 1024g; nothing was changed\n" },
-		{ FORM, "cpu_hz=5&depth=3", "depth=3: no such setting; there are cpu_hz and "
-		  "heap_rate; nothing was changed\n" },
+		{ FORM, "cpu_hz=5&depth=3", "depth=3: no such setting; there are cpu_hz, "
+		  "heap_rate, block_rate and mutex_fraction; nothing was changed\n" },
+		{ FORM, "block_rate=3601s",
+		  "block_rate=3601s: not allowed; allowed: 0 to 3600s; nothing was changed\n" },
+		{ FORM, "block_rate=1m",
+		  "block_rate=1m: not allowed; allowed: 0 to 3600s; nothing was changed\n" },
+		{ FORM, "mutex_fraction=1000001", "mutex_fraction=1000001: not allowed; "
+		  "allowed: 0 to 1000000; nothing was changed\n" },
 		{ FORM, "cpu_hz=a%0Ab%80%3Cc",
 		  "cpu_hz=a?b?<c: not allowed; allowed: 0 to 1000; nothing was changed\n" },
 		{ JSON, "{\"cpu_hz\": 5", NULL }, { JSON, "nonsense", NULL },

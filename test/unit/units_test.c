@@ -105,11 +105,41 @@ static void a_zero_byte_is_no_end_of_a_number(void **state)
 	assert_int_equal(units_parse_size("1\0B", 3, &value), -EINVAL);
 }
 
+static void times_take_ns_us_ms_s(void **state)
+{
+	static const struct unit_case cases[] = {
+		{ "100", 0, 100 },
+		{ "0", 0, 0 },
+		{ "7ns", 0, 7 },
+		{ "10us", 0, 10000 },
+		{ "20ms", 0, 20000000 },
+		{ "3600s", 0, UINT64_C(3600000000000) },
+		{ "0s", 0, 0 },
+		{ "18446744073s", 0, UINT64_C(18446744073000000000) },
+		{ "18446744074s", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "us", -EINVAL, 0 },
+		{ "1 us", -EINVAL, 0 },
+		{ "1US", -EINVAL, 0 },
+		{ "1u", -EINVAL, 0 },
+		{ "1m", -EINVAL, 0 },
+		{ "1ss", -EINVAL, 0 },
+		{ "1min", -EINVAL, 0 },
+		{ "1k", -EINVAL, 0 },
+		{ "1.5s", -EINVAL, 0 },
+		{ "-1s", -EINVAL, 0 },
+	};
+
+	(void)state;
+	check(cases, COUNT_OF(cases), units_parse_time);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_numbers_are_digits_and_nothing_else),
 		cmocka_unit_test(sizes_take_k_m_g_with_or_without_b),
+		cmocka_unit_test(times_take_ns_us_ms_s),
 		cmocka_unit_test(a_zero_byte_is_no_end_of_a_number),
 	};
 

@@ -1,0 +1,107 @@
+/* preload/hook_locks.h -- what the doors of all locks have in common.
+ *
+ *     a lock      peek: free -> real            else: would it wait? begin, real, end
+ *     an unlock   nobody is awaited -> real     else: charge begins, real, charge ends
+ *     a pause     begin, real, end
+ *
+ * The doors take no time of their own from a lock that nobody waits for: a peek, and a jump.
+ * A thread that is cancelled in a wait, or leaves it by a jump, passes these frames without a
+ * handler of ours: locks.h takes it out later. */
+#ifndef PRELOAD_HOOK_LOCKS_H
+#define PRELOAD_HOOK_LOCKS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <threads.h>
+
+#include "preload/export.h"
+#include "preload/real.h"
+#include "sampler/compiler.h"
+#include "sampler/locks.h"
+#include "sampler/threads.h"
+#include "sampler/unwind_libunwind.h"
+
+/* What POSIX threads return: a timeout has waited. */
+static inline bool has_waited(int err)
+{
+	return err == 0 || err == ETIMEDOUT || err == ENOTRECOVERABLE;
+}
+
+/* Also who finds that its last holder has died.  C11's results are smaller. */
+static inline bool has_got(int result)
+{
+	return result == 0 || result == EOWNERDEAD;
+}
+
+static inline bool has_waited_c11(int result)
+{
+	return result == thrd_success || result == thrd_timedout;
+}
+
+/* What is locked inside of a walk of ours is libunwind's; and once the host has forbidden itself
+ * system calls, a lock's owner may not be compared with the caller. */
+static inline bool is_measured(void)
+{
+	return !threads_sealed() && !unwind_libunwind_walks();
+}
+
+/* free: the peek; held: would it really wait. */
+#define LOCK_DOOR(name, params, args, lock, free, held, waited)  \
+	static COLD int wait_in_##name params                    \
+	{                                                        \
+		struct locks_wait wait;                          \
+		int result;                                      \
+                                                                 \
+		if (!is_measured() || !(held))                   \
+			return real.name args;                   \
+		locks_wait_begin(&wait, lock);                   \
+		result = real.name args;                         \
+		locks_wait_end(&wait, has_got(result) ? LOCKS_GOT \
+						      : waited(result)); \
+		return result;                                   \
+	}                                                        \
+                                                                 \
+	EXPORT int name params                                   \
+	{                                                        \
+		if (likely(free))                                \
+			return real.name args;                   \
+		return wait_in_##name args;                      \
+	}
+
+/* gives_way: others can have it after this. */
+#define UNLOCK_DOOR(name, params, args, lock, gives_way)         \
+	static COLD int charge_in_##name params                  \
+	{                                                        \
+		struct locks_charge charge;                      \
+		int result;                                      \
+                                                                 \
+		if (!is_measured() || !(gives_way))              \
+			return real.name args;                   \
+		locks_release_begin(&charge, lock);              \
+		result = real.name args;                         \
+		locks_release_end(&charge);                      \
+		return result;                                   \
+	}                                                        \
+                                                                 \
+	EXPORT int name params                                   \
+	{                                                        \
+		if (likely(!locks_is_awaited(lock)))             \
+			return real.name args;                   \
+		return charge_in_##name args;                    \
+	}
+
+/* on: what is waited for; before: what is done first. */
+#define PAUSE_DOOR(name, params, args, on, before, waited)       \
+	EXPORT int name params                                   \
+	{                                                        \
+		struct locks_wait pause;                         \
+		int result;                                      \
+                                                                 \
+		before;                                          \
+		locks_pause_begin(&pause, on);                   \
+		result = real.name args;                         \
+		locks_pause_end(&pause, waited(result));         \
+		return result;                                   \
+	}
+
+#endif

@@ -1,0 +1,69 @@
+/* preload/lock_words.h -- what the words of glibc's locks say: would the caller wait, and would its
+ * unlock let others go on?  They are part of its ABI, because static initialisers fix them.
+ *
+ *     kind                         free             held                         holder
+ *     normal, adaptive             0                1; 2: somebody may wait      not asked
+ *     recursive, error-checking    0                1, 2                         __owner
+ *     robust, priority-inheriting  0, OWNER_DIED    TID, with WAITERS            in the word
+ *     priority-protected           ceiling << 19    ceiling << 19 | 1 or 2       as its type
+ *     elided (Intel TSX)           as its type; while it is elided it is 0, and nobody waits
+ *     read-write                   __readers: 1 write phase, 2 a writer has it or is the next,
+ *                                  4 a reader waits for the phase, then the number of readers
+ *     semaphore                    the low half is the value
+ *     spin lock (x86)              1                0 and below
+ *
+ * The kinds combine: a robust mutex that is recursive, one shared between processes.  C11's mtx_t
+ * is a pthread_mutex_t.
+ *
+ * Only a measurement hangs on these answers: they may be old when they are used. */
+#ifndef PRELOAD_LOCK_WORDS_H
+#define PRELOAD_LOCK_WORDS_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+
+#define LOCK_WORD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* --- the peeks: false is looked at again, by the functions below ----------------------------- */
+
+static inline bool mutex_looks_free(const pthread_mutex_t *m)
+{
+	return LOCK_WORD(m->__data.__lock) == 0;
+}
+
+#define RWLOCK_WRITE_PHASE 1u
+#define RWLOCK_WRITER      2u
+#define RWLOCK_READERS     (~7u)
+
+static inline bool rwlock_looks_free_to_read(const pthread_rwlock_t *l)
+{
+	return (LOCK_WORD(l->__data.__readers) & RWLOCK_WRITER) == 0;
+}
+
+static inline bool rwlock_looks_free_to_write(const pthread_rwlock_t *l)
+{
+	return (LOCK_WORD(l->__data.__readers) & ~RWLOCK_WRITE_PHASE) == 0;
+}
+
+static inline bool semaphore_is_free(const sem_t *s)
+{
+	return LOCK_WORD(*(const unsigned *)(const void *)s) != 0;
+}
+
+static inline bool spin_is_free(const pthread_spinlock_t *s)
+{
+	return LOCK_WORD(*s) > 0;
+}
+
+/* --- where the peek has said no -------------------------------------------------------------- */
+
+/* The caller would have to wait; false if it is refused at once, or has it already. */
+bool mutex_is_held(const pthread_mutex_t *m);
+bool rwlock_is_held_to_read(const pthread_rwlock_t *l);
+bool rwlock_is_held_to_write(const pthread_rwlock_t *l);
+
+/* An unlock by the caller lets others have it: it is the holder, once. */
+bool mutex_gives_way(const pthread_mutex_t *m);
+
+#endif

@@ -1,0 +1,86 @@
+#include "sampler/pace.h"
+
+#include "sampler/compiler.h"
+#include "sampler/random.h"
+
+/* How far the last event may be in the future: the time in which so much is not many, but 2 to 4 s
+ * at most. */
+#define DEAR_MAX (1u << 23)
+
+/* The last event may be as good as in the future: a dear one. */
+static void calm_down(struct self_pace *p, uint32_t now, uint32_t unit)
+{
+	uint32_t quiet = now - p->last;
+
+	if (p->last - now <= DEAR_MAX)
+		return;
+	p->last = now;
+	quiet /= unit;
+	if (likely(quiet == 0) || p->shift == 0)
+		return;
+	p->shift = quiet < p->shift ? (uint8_t)(p->shift - quiet) : 0;
+	p->taken = 0;
+}
+
+static void took(struct self_pace *p, uint32_t now, unsigned max)
+{
+	uint32_t many = (p->taken + 1u) * (PACE_MANY / PACE_TAKEN), passed;
+
+	if (p->taken == 0)
+		p->since = now;
+	if (++p->taken <= PACE_TAKEN)
+		return;
+	passed = now - p->since;
+	if (passed < many / 8)
+		p->shift += 3;
+	else if (passed < many)
+		p->shift++;
+	else if (passed > p->taken * (PACE_FEW / PACE_TAKEN) && p->shift > 0)
+		p->shift--;
+	if (p->shift > max)
+		p->shift = (uint8_t)max;
+	p->taken = 1;
+	p->since = now;
+}
+
+void pace_was_dear(struct self_pace *p, uint32_t now, uint32_t times)
+{
+	uint64_t paid = (uint64_t)times * (PACE_MANY / PACE_TAKEN);
+
+	p->last = now + (paid < DEAR_MAX ? (uint32_t)paid : DEAR_MAX);
+	p->taken = p->taken + times < UINT16_MAX ? (uint16_t)(p->taken + times - 1)
+						 : UINT16_MAX - 1;
+}
+
+uint32_t pace_choose(struct self_pace *p, uint32_t now, uint64_t *random)
+{
+	uint32_t weight;
+
+	calm_down(p, now, PACE_QUIET / 2);
+	if (p->shift != 0 && random_next(random) >> (64 - p->shift) != 0)
+		return 0;
+	weight = UINT32_C(1) << p->shift;
+	took(p, now, PACE_CHOOSE_MAX);
+	return weight;
+}
+
+bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random)
+{
+	if (a->delay_ns >= rate)
+		return true;
+	if ((uint64_t)((unsigned __int128)random_next(random) * rate >> 64) >= a->delay_ns)
+		return false;
+	a->contentions = (uint64_t)((double)a->contentions * (double)rate / (double)a->delay_ns +
+				    0.5);
+	a->delay_ns = rate;
+	return true;
+}
+
+bool pace_thin(struct self_pace *p, uint32_t now, struct pace_amount *a, uint64_t *random)
+{
+	calm_down(p, now, 4 * PACE_QUIET);
+	if (!pace_in_proportion(a, UINT64_C(1) << p->shift, random))
+		return false;
+	took(p, now, PACE_THIN_MAX);
+	return true;
+}

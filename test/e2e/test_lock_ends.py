@@ -1,0 +1,42 @@
+"""Waits that end in another way than by an unlock of the holder's: who pays for them, and that nobody does for ever.
+
+The hosts sleep for 100 and 10 ms (host/lock_ends.c); what is told apart is 10 ms from 110 or more, and 50 is the
+border."""
+import pytest
+
+from hosts import run
+
+ALL = {'BLOCK_RATE': 1, 'MUTEX_FRACTION': 1}
+UNKNOWN = '[holder unknown]'
+
+
+@pytest.mark.parametrize('case, takes', [('dies', 'takes_over'), ('kernels', 'takes_kernels')])
+def test_the_next_holder_pays_for_its_own_time_only(start, case, takes):
+    """Nobody gave the lock back to whom it came: what both waited until then is not the next one's."""
+    h = start(['lock_ends', case], **ALL)
+    h.wait_for_output('ready')
+    p = h.profile('mutex')
+    assert 8e6 < p.total('delay', having=takes) < 50e6, p.flat('delay')
+    assert 90e6 < p.total('delay', having=UNKNOWN) < 200e6, p.flat('delay')
+    assert h.profile('block').total('delay', having=takes) > 200e6
+
+
+def test_nobody_pays_for_a_child_that_is_dead(start):
+    """A vfork child waits in its parent's memory, and is killed there."""
+    h = start(['lock_ends', 'killed'], **ALL)
+    h.wait_for_output('ready')
+    assert h.profile('mutex').flat('delay') == {}
+
+
+def test_nobody_pays_for_a_wait_that_was_left(start):
+    """It is taken out when its thread waits again."""
+    h = start(['lock_ends', 'left'], **ALL)
+    h.wait_for_output('ready')
+    p = h.profile('mutex')
+    assert p.total('delay', having='holds_first') == 0, p.flat('delay')
+    assert 8e6 < p.total('delay', having='holds_second') < 50e6, p.flat('delay')
+
+
+def test_what_a_host_forbids_itself_is_not_done(start):
+    """Not even to see whether a futex is a lock."""
+    assert run(['lock_ends', 'sandboxed'], **ALL) == run(['lock_ends', 'sandboxed'], shim=False)

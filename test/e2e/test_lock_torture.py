@@ -1,0 +1,38 @@
+"""Torture for the lock profiles: thirty-two threads use every kind of lock, allocate under them, load and unload
+libraries, fork, cancel and die with a lock (torture/lock_storm.c), with every wait and every block sampled and a
+thousand ticks a second, on libc's allocator and on two whose own locks come through our doors.
+
+Nobody is stuck, nothing that a lock guards is lost, and all profiles can be had all the time.  Five seconds for
+each; `make torture` gives a minute (TORTURE_SECONDS)."""
+import os
+
+import pytest
+
+from clients import Clients
+from hosts import BUILD, eventually
+from test_real_programs import library
+
+SECONDS = int(os.environ.get('TORTURE_SECONDS', '5'))
+TORTURE = os.path.join(BUILD, 'test', 'torture')
+HIGHEST = {'BLOCK_RATE': '1ns', 'MUTEX_FRACTION': 1, 'HEAP_RATE': 1, 'CPU_HZ': 1000}
+
+
+class LockClients(Clients):
+    PATHS = ('block', 'mutex', 'block?debug=1', 'profile?seconds=1', 'mutex?seconds=1', 'heap')
+
+
+@pytest.mark.parametrize('allocator', ['libc', 'jemalloc', 'tcmalloc'])
+def test_nobody_is_stuck(start, allocator):
+    how = {} if allocator == 'libc' else {'after': library(allocator)}
+    h = start([os.path.join(TORTURE, 'lock_storm'), TORTURE, SECONDS], **how, **HIGHEST)
+    clients = LockClients(h.desk)
+    clients.have_got(3)
+    block, mutex = h.profile('block'), h.profile('mutex')
+    eventually('it ends', lambda: not h.alive(), SECONDS + 90)
+    clients.stop()
+    assert (h.process.returncode, h.stdout.splitlines()[-1]) == (0, '32 threads, none is stuck'), h.stdout[-500:]
+    assert ' 0\n' not in h.stdout       # each role has had its turn
+    for site in ('use_mutex', 'use_rwlock', 'use_futex', 'produce', 'answer', 'make_thread'):
+        assert block.total('contentions', having=site) > 0, site
+    for site in ('use_mutex', 'use_rwlock'):
+        assert mutex.total('contentions', having=site) > 0, site
