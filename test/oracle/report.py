@@ -9,6 +9,7 @@ import subprocess
 
 FRAMES, MODULES, RECORDS, MIDWAY = 1024, 256, 1024, 64
 MAGIC = 0x4f52434c
+MMAP_MIN_ADDR = 0x10000         # nothing is mapped below it (Linux's default)
 SOURCES = ('tick', 'heap')
 VERDICTS = ('same', 'cut', 'longer', 'more', 'shorter', 'different', 'memo')
 LAYERS = ('unseen', 'no tables', 'interpreted', 'compiled')
@@ -117,7 +118,14 @@ class Difference:
             return 'not scanned yet'
         if not last.is_described():
             return 'code of a JIT' if last.path is None else 'code without tables'
-        return None
+        return 'libunwind goes on where no code can be' if self.is_at_no_address() else None
+
+    def is_at_no_address(self):
+        """We are cut where libunwind takes a small number for a return address: in the midst of swapcontext,
+        say, where the stack is new already and the row still speaks of the old one."""
+        theirs = self.theirs[self.apart] if self.apart < len(self.theirs) else None
+        return (self.verdict == 'shorter' and not self.complete and theirs is not None and
+                theirs.path is None and theirs.pc < MMAP_MIN_ADDR)
 
     def __str__(self):
         first, lines = max(0, self.apart - 2), []
