@@ -248,7 +248,11 @@ def test_handlers(start):
     nodes['system'].callers.append('touch')
     h, cpu, heap = judge(start, Graph(nodes), host('handlers'))
     assert h.stdout == 'outer 1 inner 1 faults 1 jumps 1\n' * 2
-    assert_right(cpu)
+    # At the end of libc's longjmp from an alternate stack the caller is on another: one tick in 46,000, of two
+    # samples, as measured.
+    between = [w for w in cpu.lost if len(w[2].frames) == 2]
+    assert sum(w[0] for w in between) <= 0.0001 * cpu.total + 8, cpu.examples()
+    assert cpu.wrong == [] and len(between) == len(cpu.lost), cpu.examples()
     for name in ('burn_inner', 'burn_outer', 'burn_fault', 'burn_jump'):
         assert_exact(cpu, name)
         down = 'down_to_raise' if name in ('burn_inner', 'burn_outer') else 'down_to_touch'
