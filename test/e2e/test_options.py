@@ -311,6 +311,8 @@ def test_config_of_the_heap(start):
 def test_bad_config(start, body):
     """400 with a line that says why, and nothing changed: not even the good half."""
     h = start(['hold_heap', 1000])
+    # The desk answers a moment before the first tick is asked for.
+    eventually('it ticks', lambda: json.loads(h.get('/debug/pprof/config').text)['cpu_hz'] == 100, 30)
     before = h.get('/debug/pprof/config').text
     r = h.desk.request('POST', '/debug/pprof/config', body=body)
     assert r.status == 400, r.body
