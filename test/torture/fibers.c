@@ -139,7 +139,9 @@ static CALLED void *carve(void *with_return_address)
 	char *area = alloca(2 * STACK_BYTES + 2 * PAGE);
 	char *room = (char *)(((uintptr_t)area + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
 
-	if (mprotect(room + STACK_BYTES, PAGE, PROT_NONE) != 0)
+	/* Without a key it is mprotect. */
+	if ((with_return_address != NULL ? pkey_mprotect(room + STACK_BYTES, PAGE, PROT_NONE, -1)
+					 : mprotect(room + STACK_BYTES, PAGE, PROT_NONE)) != 0)
 		abort();
 	inside = make_stack(room, fiber_carved, with_return_address != NULL ? &zero : NULL,
 			    (uintptr_t)room + STACK_BYTES + 16);
