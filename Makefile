@@ -8,7 +8,9 @@ Q       := $(if $(V),,@)
 MAKEFLAGS += --no-print-directory
 
 PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
 
 # Yours: change freely.
@@ -58,7 +60,9 @@ tortures := $(patsubst test/torture/%,$(B)/test/torture/%,$(basename $(filter-ou
               $(wildcard test/torture/*.c test/torture/*.cc)))) \
             $(foreach n,0 1 2 3 4 5 6 7,$(B)/test/torture/lib_$n.so)
 
-all: $(lib) ## build the library
+options  := $(B)/pprofshim-help.txt
+
+all: $(lib) $(options) ## build the library
 
 $(B)/obj/preload/%.o: folder_flags := -fno-builtin-malloc -fno-builtin-calloc \
                                       -fno-builtin-realloc -fno-builtin-free
@@ -108,6 +112,12 @@ $(B)/flags: FORCE
 
 -include $(objects:.o=.d)
 
+# --- the options, for scripts/pprofshim --help -------------------------------------------------
+
+$(options): scripts/options.c $(core) $(static_libs) $(B)/flags
+	$(Q)$(cc) -o $(B)/options $< $(linked) -pthread
+	$(Q)$(B)/options > $@
+
 # --- tests ----------------------------------------------------------------------------------
 
 # Everything but the doors.  An archive, so that a test bringing its own os.c wins.
@@ -121,6 +131,11 @@ $(tests): $(B)/%: %.c $(core) $(static_libs) $(B)/flags
 	$(if $(Q),@echo '  TEST  $<')
 	$(Q)$(cc) -Wno-missing-prototypes -Itest -MMD -MP -MF $@.d -o $@ $< $(linked) \
 		-lcmocka -lm -pthread
+
+# The desk without a host, for sanitizers: flips.py.
+$(B)/test/soak/desk_alone: test/soak/desk_alone.c $(core) $(static_libs) $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(cc) -Wno-missing-prototypes -Itest -MMD -MP -MF $@.d -o $@ $< $(linked) -pthread
 
 $(replays): $(B)/test/replay/%: test/fuzz/%_fuzz.c test/fuzz/replay.c $(core) $(static_libs) $(B)/flags
 	@mkdir -p $(@D)
@@ -185,6 +200,10 @@ $(B)/test/bench/empty.so: test/bench/lib/empty.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
 
+$(B)/test/bench/forward.so: test/bench/lib/forward.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -shared -fPIC -o $@ $<
+
 # What each way to know a sampled block costs; and long runs of the heap profile.
 floors   := $(foreach n,0 1 2 3 4 5,$(B)/test/bench/floor_$n.so)
 $(B)/test/bench/floor_%.so: test/bench/lib/floors.c sampler/countdown.h
@@ -194,7 +213,13 @@ $(B)/test/bench/heap/long: test/bench/heap/long.c test/fake/heap_doors.h $(core)
 	@mkdir -p $(@D)
 	$(Q)$(cc) -Wno-missing-prototypes -fno-builtin-malloc -o $@ $< $(linked) -pthread
 
--include $(tests:=.d)
+# The doors of mutexes above locks that cost nothing.
+$(B)/test/bench/locks/contended: test/bench/locks/contended.c test/bench/bench.h $(core) $(static_libs) $(B)/flags \
+		$(addprefix $(B)/obj/preload/,hook_mutex.o hook_unlock.o lock_words.o)
+	@mkdir -p $(@D)
+	$(Q)$(cc) -Wno-missing-prototypes -Wl,--wrap=crowd_shift -o $@ $(filter %.c %.o,$^) $(linked) -pthread
+
+-include $(tests:=.d) $(B)/test/soak/desk_alone.d
 
 # The same objects with a kernel that fails as the environment wants it: test_presence_faults.py.
 failing  := $(B)/presence/libpprofshim_failing.so
@@ -209,7 +234,7 @@ oracle_lib := $(B)/test/oracle/liboracle.so
 $(oracle_lib): test/oracle/oracle.c test/oracle/peer.c $(wildcard test/oracle/*.h) $(lib)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  LINK  $@')
-	$(Q)$(cc) $(must_link) -Wl,--wrap=unwind_stack $(LDFLAGS) -o $@ $(filter %.c,$^) \
+	$(Q)$(cc) $(must_link) -Wl,--wrap=unwind_stack,--wrap=os_process_cpu_ns $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(objects) $(static_libs)
 
 # Its functions are bound late, and are functions.
@@ -220,8 +245,16 @@ $(B)/test/oracle/edges: test/oracle/edges.c
 unit: $(tests) $(replays) ## unit and stress tests, and the fuzz corpus
 	$(Q)scripts/run-tests $(tests) $(replays)
 
+# These mostly wait for windows of time: beside the others they take none.  What a shell has in the background
+# ignores SIGINT, and so would the programs of tests.
+beside   := $(foreach t,clients command command_ask command_check conformance conformance_differences \
+              conformance_profiles conformance_text formats go_tool gperftools lint listening \
+              metrics registry security_requests,test/e2e/test_$t.py)
+
 e2e: all $(hosts) $(benches) $(tortures) $(failing) $(oracle_lib) $(B)/test/oracle/edges ## preload the library into real programs and look at the profiles
-	$(Q)B=$(B) /usr/bin/python3 -m pytest -q test/e2e
+	$(Q)B=$(B) env --default-signal=INT,QUIT /usr/bin/python3 -m pytest -q $(beside) > $(B)/beside.log 2>&1 & beside=$$!; \
+	B=$(B) /usr/bin/python3 -m pytest -q test/e2e $(addprefix --ignore=,$(beside)); rest=$$?; \
+	wait $$beside; of_beside=$$?; cat $(B)/beside.log; exit $$((rest | of_beside))
 
 test: unit e2e ## both
 
@@ -236,8 +269,24 @@ fuzz: ## one minute per parser (clang's libFuzzer; FUZZ_SECONDS=N)
 fuzz-run: $(fuzzers)
 	$(Q)for f in $(fuzzers); do \
 		name=$$(basename $$f _fuzz); mkdir -p $(B)/corpus/$$name; \
-		$$f -max_total_time=$(FUZZ_SECONDS) $(B)/corpus/$$name test/fuzz/corpus/$$name || exit 1; \
+		words=test/fuzz/dict/$$name.dict; [ -e $$words ] || words=; \
+		$$f $${words:+-dict=$$words} -max_total_time=$(FUZZ_SECONDS) \
+			$(B)/corpus/$$name test/fuzz/corpus/$$name || exit 1; \
 	done
+
+FLIPS_SECONDS ?= 300
+flips: all $(B)/test/host/deep_stack ## changed requests against redis, a busy host and the sanitized desk; five minutes (FLIPS_SECONDS=N)
+	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined flips-desk
+	$(Q)B=$(B) test/soak/flips.py $(FLIPS_SECONDS)
+
+flips-desk: $(B)/test/soak/desk_alone
+
+PARCA_SECONDS ?= 60
+e2e-parca: all ## Parca scrapes redis for a minute and answers with its functions (./scripts/deps clients; Go 1.25)
+	$(Q)B=$(B) test/clients/parca.py $(PARCA_SECONDS)
+
+e2e-speedscope: all $(B)/test/host/deep_stack ## speedscope, in a browser without a window, shows profiles of ours (./scripts/deps clients)
+	$(Q)B=$(B) test/clients/speedscope.py
 
 bench: all $(benches) ## what the library costs, as ratios to the plain program
 	$(Q)B=$(B) test/bench/run.py
@@ -250,16 +299,19 @@ presence: all $(hosts) $(benches) $(failing) ## that part of e2e which shows tha
 
 TORTURE_SECONDS ?= 60
 # The unit tests are those of what is tortured.
-torture: all $(tortures) ## the unwinder, the heap and locks: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
-	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py test/e2e/test_heap_torture.py test/e2e/test_lock_torture.py
+torture: all $(tortures) $(B)/test/host/looks_waits ## the unwinder, the heap, locks and dumps: a minute each, valgrind, sanitizers (TORTURE_SECONDS=N)
+	$(Q)TORTURE_SECONDS=$(TORTURE_SECONDS) B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_unwinder.py test/e2e/test_heap_torture.py test/e2e/test_lock_torture.py test/e2e/test_looks_undisturbed.py
 	$(Q)$(MAKE) B=$(B)/asan SAN=address,undefined torture-unit
 
-torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules,test/unit/$f*_test.c))) \
+torture-unit: $(patsubst %.c,$(B)/%,$(wildcard $(foreach f,unwind cfi rows rules parked,test/unit/$f*_test.c))) \
               $(filter %/cfi %/rows,$(replays))
 	$(Q)scripts/run-tests $^
 
 presence-faults: all $(hosts) $(failing) ## every call of ours fails in every way, in more hosts; hours
 	$(Q)FAULTS=all B=$(B) /usr/bin/python3 -m pytest -q test/e2e/test_presence_faults.py
+
+posix-suite: all ## the Open POSIX test suite's threads and semaphores, with and without us; fetched by apt, some ten minutes
+	$(Q)B=$(B) test/posix/run.py $(SUITE)
 
 soak-redis: all ## redis with a gigabyte of values beside what it says of its memory (SOAK="MEBIBYTES RATE")
 	$(Q)B=$(B) test/soak/redis.py $(SOAK)
@@ -276,8 +328,15 @@ bench-presence: all $(benches) $(B)/test/bench/empty.so ## what being there cost
 bench-heap: all $(benches) $(floors) $(B)/test/bench/heap/long ## what the heap profile costs: instructions, floors, long runs; some eight minutes
 	$(Q)B=$(B) test/bench/run_heap.py
 
-bench-locks: all $(benches) ## what the lock profiles cost: instructions, pairs, contended mutexes; some ten minutes
+bench_http_hosts := $(addprefix $(B)/test/host/,many_stacks many_functions threads_numbered)
+bench-http: all $(bench_http_hosts) ## a large heap profile beside Go's (1.24 or newer): time and memory; what a small request waits; a minute and a half
+	$(Q)B=$(B) test/bench/run_http.py
+
+bench-locks: all $(benches) $(B)/test/bench/locks/contended $(B)/test/bench/forward.so ## what the lock profiles cost: instructions, contended events, pairs, contended mutexes; some ten minutes
 	$(Q)B=$(B) test/bench/run_locks.py
+
+bench-threads: all $(B)/test/host/threads_numbered $(B)/test/bench/read_stats $(B)/test/bench/thread_life $(B)/test/bench/thread_memory ## what a dump of 2,000 threads takes, threads that come and go, and our memory for each; some three minutes
+	$(Q)B=$(B) test/bench/run_threads.py
 
 bench-unwind: $(bench_unwind) ## what a stack takes, beside frame pointers and libunwind; a minute
 	$(Q)B=$(B) test/bench/run_unwind.py
@@ -288,21 +347,25 @@ lint: all ## layers, symbols, stack, headers, README, formatting, shell
 	$(Q)scripts/check-stack $(B)
 	$(Q)scripts/check-headers $(B) $(headers)
 	$(Q)scripts/check-readme $(B)
-	$(Q)scripts/check-format $(sources) $(headers)
-	$(Q)shellcheck scripts/check-* scripts/run-tests scripts/deps scripts/demo scripts/test .ci/run
+	$(Q)scripts/check-format $(sources) $(headers) scripts/options.c
+	$(Q)shellcheck scripts/pprofshim scripts/pprofshim.d/*.sh scripts/check-* scripts/run-tests scripts/deps scripts/demo scripts/test .ci/run
 
 # --- install: one list, both directions -----------------------------------------------------
 
 installs := 755:$(lib):$(LIBDIR)/libpprofshim.so \
+            755:$(B)/pprofshim:$(BINDIR)/pprofshim \
+            644:$(options):$(DATADIR)/pprofshim/pprofshim-help.txt \
+            $(foreach f,$(wildcard scripts/pprofshim.d/*.sh),644:$f:$(DATADIR)/pprofshim/$(notdir $f)) \
             644:$(B)/pprofshim.pc:$(LIBDIR)/pkgconfig/pprofshim.pc
 field     = $(word $1,$(subst :, ,$2))
 
-install: all $(B)/pprofshim.pc ## honours DESTDIR, PREFIX, LIBDIR
+install: all $(B)/pprofshim.pc $(B)/pprofshim ## honours DESTDIR, PREFIX, BINDIR, LIBDIR, DATADIR
 	$(Q)$(foreach i,$(installs),install -D -m $(call field,1,$i) $(call field,2,$i) \
 		'$(DESTDIR)$(call field,3,$i)' &&) true
 
 uninstall: ## remove exactly what install put there
 	$(Q)rm -f $(foreach i,$(installs),'$(DESTDIR)$(call field,3,$i)')
+	$(Q)rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(DATADIR)/pprofshim' 2> /dev/null || true
 
 define pc
 prefix=$(PREFIX)
@@ -319,11 +382,16 @@ $(B)/pprofshim.pc: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$pc" > $@
 
+# The command finds them by its own place, too; this is for those that are somewhere else.
+$(B)/pprofshim: scripts/pprofshim FORCE
+	@mkdir -p $(@D)
+	@sed "s|^libdir= .*|libdir='$(LIBDIR)'|; s|^datadir= .*|datadir='$(DATADIR)'|" $< > $@
+
 clean: ## remove $(B)
 	$(Q)rm -rf $(B)
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: all unit e2e test sanitize torture torture-unit fuzz fuzz-run bench bench-heap bench-locks bench-peers bench-presence bench-unwind soak-memory soak-redis oracle presence presence-faults lint install uninstall clean help FORCE
+.PHONY: all unit e2e e2e-parca e2e-speedscope test sanitize torture torture-unit fuzz fuzz-run flips flips-desk bench bench-heap bench-http bench-locks bench-peers bench-presence bench-threads bench-unwind soak-memory soak-redis posix-suite oracle presence presence-faults lint install uninstall clean help FORCE
 .DELETE_ON_ERROR:

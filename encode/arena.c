@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define PAGE_BYTES        4096u
-#define FIRST_BLOCK_BYTES 65536u
 #define BLOCK_BYTES_MAX   (1u << 20)    /* for small requests; a big one gets what it needs */
 
 struct arena_block {
@@ -30,7 +29,7 @@ static size_t round_up(size_t n, size_t to)
 static size_t next_block_bytes(const struct arena *a, size_t least)
 {
 	size_t left = (a->budget_bytes - a->mapped_bytes) / PAGE_BYTES * PAGE_BYTES;
-	size_t want = FIRST_BLOCK_BYTES;
+	size_t want = ARENA_FIRST_BYTES;
 
 	if (a->blocks != NULL)
 		want = 2 * a->blocks->bytes;

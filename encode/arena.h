@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What is mapped at first, if that is enough. */
+#define ARENA_FIRST_BYTES 65536u
+
 struct arena_block;
 
 struct arena {

@@ -23,10 +23,25 @@ static void put_hex(struct buf *b, uint64_t v)
 
 void text_name(struct buf *b, const char *s)
 {
-	for (; *s != 0; s++) {
-		unsigned char c = (unsigned char)*s;
+	text_name_without(b, s, '\0', '\0');
+}
 
-		buf_bytes(b, c < ' ' || c == 0x7f ? "?" : s, 1);
+void text_name_without(struct buf *b, const char *s, char bad, char instead)
+{
+	size_t left = strlen(s), n;
+
+	for (; left > 0; s += n, left -= n) {
+		size_t length = utf8_character(s, left);
+
+		n = length > 0 ? length : 1;
+		if (length == 0)
+			buf_string(b, UTF8_INSTEAD);
+		else if (length > 1)
+			buf_bytes(b, s, length);
+		else if (*s == bad)
+			buf_char(b, instead);
+		else
+			buf_char(b, (unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
 	}
 }
 

@@ -13,7 +13,8 @@
  *
  * Context   any; pure.
  * Units     addresses are call addresses, as in the binary form: a return address less one.
- * Strings   control characters are written as '?', so that no name can pose as a row. */
+ * Strings   control characters are written as '?', so that no name can pose as a row; what is not
+ *           UTF-8 as U+FFFD, for the answer says that it is. */
 #ifndef ENCODE_TEXT_H
 #define ENCODE_TEXT_H
 
@@ -47,6 +48,8 @@ void text_addresses(struct buf *b, const uint64_t *address, size_t addresses);
 
 /* A name from the host, as it may stand within a line. */
 void text_name(struct buf *b, const char *name);
+/* The same where one more character would be taken for something else. */
+void text_name_without(struct buf *b, const char *name, char bad, char instead);
 
 /* The comment block of a row and the empty line after it.  Columns are aligned by tabs as Go's
  * text/tabwriter (1, 8, 1, tab) aligns them; a frame without a name starts a new alignment. */

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-/* The length of the character at s, of at most n bytes, n > 0; 0 if there is none.  The second byte
- * decides what is an overlong form, a surrogate or beyond U+10FFFF. */
-static size_t character(const unsigned char *s, size_t n)
+/* The second byte decides what is an overlong form, a surrogate or beyond U+10FFFF. */
+size_t utf8_character(const char *text, size_t n)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t length;
 
@@ -37,7 +37,7 @@ bool utf8_valid(const char *s, size_t n)
 	size_t i = 0;
 
 	while (i < n) {
-		size_t length = character((const unsigned char *)s + i, n - i);
+		size_t length = utf8_character(s + i, n - i);
 
 		if (length == 0)
 			return false;
@@ -51,10 +51,10 @@ size_t utf8_copy(char *out, const char *s, size_t n)
 	size_t i = 0, len = 0;
 
 	while (i < n) {
-		size_t length = character((const unsigned char *)s + i, n - i);
+		size_t length = utf8_character(s + i, n - i);
 
 		if (length == 0) {
-			memcpy(out + len, "\xef\xbf\xbd", 3);
+			memcpy(out + len, UTF8_INSTEAD, 3);
 			len += 3;
 			i++;
 			continue;
@@ -71,7 +71,7 @@ size_t utf8_count(const char *s, size_t n)
 	size_t i = 0, characters = 0;
 
 	while (i < n) {
-		size_t length = character((const unsigned char *)s + i, n - i);
+		size_t length = utf8_character(s + i, n - i);
 
 		i += length > 0 ? length : 1;
 		characters++;

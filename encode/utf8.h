@@ -10,8 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* U+FFFD: what stands for a byte that is none. */
+#define UTF8_INSTEAD "\xef\xbf\xbd"
+
 /* utf8_copy turns n bytes into at most so many. */
 #define UTF8_COPY_MAX(n) (3 * (n))
+
+/* The length of the character that s[0..n) begins with, n > 0; 0 if it is none. */
+size_t utf8_character(const char *s, size_t n);
 
 /* True if s[0..n) is UTF-8 as RFC 3629 has it: shortest forms, no surrogates, up to U+10FFFF. */
 bool utf8_valid(const char *s, size_t n);

@@ -80,12 +80,17 @@ static const char *parse_inet(struct text item, struct address *a, const char **
 	return NULL;
 }
 
-static const char *parse_unix(struct text path, int pid, struct address *a, const char **where)
+static void set_unix(struct address *a, size_t bytes)
 {
-	struct buf out = buf_bounded(a->to.un.sun_path, sizeof(a->to.un.sun_path) - 1);
+	a->family = AF_UNIX;
+	a->to.un.sun_family = AF_UNIX;
+	a->len = offsetof(struct sockaddr_un, sun_path) + bytes;
+	a->loopback = true;
+}
 
-	if (path.len == 0 || path.at[0] != '/')
-		return "not an absolute path: write unix:/path";
+/* Writes path with its % replaced; NULL, or what is wrong. */
+static const char *expand(struct buf *out, struct text path, int pid, const char **where)
+{
 	for (size_t i = 0; i < path.len; i++) {
 		char c = path.at[i];
 
@@ -93,25 +98,70 @@ static const char *parse_unix(struct text path, int pid, struct address *a, cons
 		if (c == 0)
 			return "a zero byte in a path";
 		if (c != '%') {
-			buf_char(&out, c);
+			buf_char(out, c);
 			continue;
 		}
 		c = ++i < path.len ? path.at[i] : 0;
 		if (c != 'p' && c != '%')
 			return "unknown %: write %p or %%";
 		if (c == 'p')
-			buf_unsigned(&out, (unsigned)pid);
+			buf_unsigned(out, (unsigned)pid);
 		else
-			buf_char(&out, '%');
+			buf_char(out, '%');
 	}
 	*where = path.at;
-	if (out.len > out.cap)
-		return "a path of more than 107 bytes";
-	a->family = AF_UNIX;
-	a->to.un.sun_family = AF_UNIX;
-	a->len = offsetof(struct sockaddr_un, sun_path) + out.len + 1;
-	a->loopback = true;
 	return NULL;
+}
+
+/* A path ends with a 0; an abstract name begins with one, in the place of the @, and its length is
+ * that of the address. */
+static const char *parse_unix(struct text path, int pid, struct address *a, const char **where)
+{
+	struct buf out = buf_bounded(a->to.un.sun_path, sizeof(a->to.un.sun_path) - 1);
+	bool abstract = starts(path, "@");
+	const char *wrong;
+
+	if (!abstract && !starts(path, "/"))
+		return "not an absolute path: write unix:/path or unix:@name";
+	if (abstract && path.len == 1)
+		return "no name behind the @";
+	wrong = expand(&out, path, pid, where);
+	if (wrong != NULL)
+		return wrong;
+	if (!buf_fits(&out))
+		return "a path of more than 107 bytes";
+	set_unix(a, abstract ? out.len : out.len + 1);
+	if (abstract)
+		a->to.un.sun_path[0] = '\0';
+	return NULL;
+}
+
+static void set_name(struct address *a, const char *start, unsigned uid, int pid)
+{
+	struct buf out = buf_bounded(a->to.un.sun_path, sizeof(a->to.un.sun_path));
+
+	memset(a, 0, sizeof(*a));
+	buf_char(&out, '\0');
+	buf_string(&out, start);
+	buf_unsigned(&out, uid);
+	buf_char(&out, '.');
+	buf_unsigned(&out, (unsigned)pid);
+	set_unix(a, out.len);
+}
+
+void address_discovery(struct address *a, unsigned uid, int pid)
+{
+	set_name(a, "pprofshim.", uid, pid);
+}
+
+void address_beacon(struct address *a, unsigned uid, int pid)
+{
+	set_name(a, "pprofshim-desk.", uid, pid);
+}
+
+bool address_is_file(const struct address *a)
+{
+	return a->family == AF_UNIX && a->to.un.sun_path[0] != '\0';
 }
 
 /* --- the list ------------------------------------------------------------------------------ */
@@ -139,6 +189,8 @@ static const char *parse_item(struct text item, int pid, struct address_list *ou
 		return "more than 8 addresses";
 	memset(a, 0, sizeof(*a));
 	out->count++;
+	if (starts(item, "@"))
+		return parse_unix(item, pid, a, where);
 	if (starts(item, "unix:")) {
 		*where = item.at + 5;
 		return parse_unix((struct text){ item.at + 5, item.len - 5 }, pid, a, where);
@@ -171,13 +223,23 @@ int address_parse(const char *text, size_t len, int pid, struct address_list *ou
 	return (int)out->count;
 }
 
+static void put_unix(struct buf *p, const struct address *a)
+{
+	buf_string(p, "unix:");
+	if (address_is_file(a)) {
+		buf_string(p, a->to.un.sun_path);
+		return;
+	}
+	buf_char(p, '@');
+	buf_bytes(p, a->to.un.sun_path + 1, a->len - offsetof(struct sockaddr_un, sun_path) - 1);
+}
+
 size_t address_format(const struct address *a, char *out, size_t cap)
 {
 	struct buf p = buf_bounded(out, cap);
 
 	if (a->family == AF_UNIX) {
-		buf_string(&p, "unix:");
-		buf_string(&p, a->to.un.sun_path);
+		put_unix(&p, a);
 		buf_end(&p);
 		return p.len;
 	}

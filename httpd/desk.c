@@ -1,6 +1,7 @@
 #include "httpd/desk.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -8,10 +9,12 @@
 #include "encode/libcalls.h"
 #include "httpd/address.h"
 #include "httpd/birth.h"
+#include "httpd/ending.h"
 #include "httpd/identity.h"
 #include "httpd/last.h"
 #include "httpd/names.h"
 #include "httpd/ports.h"
+#include "httpd/registry.h"
 #include "httpd/server.h"
 #include "httpd/window.h"
 #include "sampler/cpu.h"
@@ -42,6 +45,7 @@ static struct {
 	char                 *here;     /* 0 in a fork child, until desk_after_fork */
 	_Atomic unsigned      holders;  /* who holds it off */
 	_Atomic bool          starting;
+	_Atomic int           parted;   /* 1: it has let go of the host's descriptors; a futex */
 	_Atomic unsigned      asked;    /* how often it was to be started */
 } desk;
 
@@ -63,9 +67,13 @@ static int run(void *unused)
 	memset(&self, 0, sizeof(self));
 	self.phase = SELF_DESK;
 	birth_renounce(desk.tls == NULL);
+	desk.parted = 1;
+	sys_call3(SYS_futex, &desk.parted, FUTEX_WAKE_PRIVATE, 1);
 	/* Again in each process: %p is its own. */
-	if (address_parse(addr, strlen(addr), os_getpid(), &desk.server.listen) > 0)
+	if (address_parse(addr, strlen(addr), os_getpid(), &desk.server.listen) > 0) {
+		policy_keep(&desk.server.listen, &desk.server.view.guard, false);
 		status = server_run(&desk.server);
+	}
 	if (server_was_called_off())
 		cpu_at_next_tick(start_again);
 	return status;
@@ -96,15 +104,9 @@ static bool allows_address(const char *text)
 		log_line(LOG_ERROR, "PPROFSHIM_ADDR=", text, ": ", list.error,
 			 "; allowed: host:port, :port, unix:/path, off; using ",
 			 desk.options.default_addr, NULL);
-	for (int i = 0; i < n; i++)
-		if (!list.address[i].loopback && !desk.options.insecure) {
-			log_line(LOG_ERROR, "PPROFSHIM_ADDR=", text,
-				 ": other machines could reach it; allowed with "
-				 "PPROFSHIM_INSECURE=1; using ",
-				 desk.options.default_addr, NULL);
-			return false;
-		}
-	desk.server.listen.count = n > 0 ? (size_t)n : 0;
+	/* 0: off.  Where no address may be opened the name by which we are found is. */
+	desk.server.listen.count = list.count;
+	policy_keep(&list, &desk.server.view.guard, true);
 	return n >= 0;
 }
 
@@ -119,7 +121,11 @@ int desk_init(const struct desk_options *options)
 	desk.options = *options;
 	desk.server.view.ground = options->ground;
 	desk.server.view.names = options->names;
-	desk.server.port_tries = options->port_tries;
+	desk.server.view.option = options->option;
+	desk.server.view.options = options->options;
+	desk.server.ports = options->ports;
+	desk.server.view.cmdline = options->cmdline;
+	policy_make(&desk.server.view.guard, &options->policy);
 	desk.addr = options->addr;
 	if (!allows_address(desk.addr)) {
 		desk.addr = options->default_addr;
@@ -136,6 +142,7 @@ int desk_init(const struct desk_options *options)
 		desk.tls = options->allocate_tls(NULL);
 	desk.server.is_pthread = desk.tls == NULL;
 	libcalls_end_thread = end_thread;
+	registry_init(options->registry);
 	be_born();
 	desk.here = os_map_wiped(sizeof(*desk.here));
 	if (desk.here == NULL)
@@ -223,6 +230,17 @@ int desk_start(void)
 	} while (asked != desk.asked);
 	sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	return err;
+}
+
+void desk_wait_until_parted(void)
+{
+	uint64_t now = os_monotonic_ns(), end = now + DESK_PART_NS;
+
+	for (; desk.tls != NULL && desk.parted == 0 && now < end; now = os_monotonic_ns()) {
+		struct timespec left = { .tv_nsec = (long)(end - now) };
+
+		sys_call4(SYS_futex, &desk.parted, FUTEX_WAIT_PRIVATE, 0, &left);
+	}
 }
 
 /* At a tick of any thread, when the one before has ended at last. */
@@ -321,6 +339,15 @@ void desk_give_port(unsigned port)
 	ports_give(port);
 }
 
+void desk_end(void)
+{
+	if (threads_sealed() || !is_here())
+		return;
+	ending_wait();
+	ports_end();
+	registry_end();
+}
+
 void desk_stay_away(void)
 {
 	desk.holders++;
@@ -337,6 +364,8 @@ void desk_after_fork(void)
 	desk.starting = false;
 	os_after_fork();
 	server_after_fork();
+	ending_after_fork();
+	registry_after_fork();
 	window_after_fork();
 	names_reset();
 }

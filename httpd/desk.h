@@ -16,15 +16,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "httpd/exchange.h"
+#include "httpd/policy.h"
+#include "httpd/ports.h"
 #include "sampler/compiler.h"
 #include "sampler/ground.h"
 
 struct desk_options {
 	const char *addr;               /* as PPROFSHIM_ADDR; the text stays */
 	const char *default_addr;       /* where addr is not allowed; the text stays */
-	unsigned    port_tries;
-	bool        insecure;           /* other machines may reach it */
+	struct ports_options ports;
+	const char *registry;           /* a directory, or "" */
+	struct policy_options policy;
+	enum desk_cmdline cmdline;
 	bool        names;              /* functions by name; else addresses only */
+	const struct desk_option *option;       /* as they are in force; they stay */
+	size_t      options;
 	const struct ground *ground;
 	/* ld.so's _dl_allocate_tls(NULL), and pthread_create for where that is not to be had. */
 	void *(*allocate_tls)(void *);
@@ -36,8 +43,18 @@ MUST_CHECK int desk_init(const struct desk_options *options);
 
 /* 0, also when it runs already or somebody holds it off; or -errno. */
 int desk_start(void);
+/* After desk_start, in the constructor, which nobody else waits for.  While our thread parts with
+ * the host's descriptors it has a second copy of them, for some microseconds, in which what the
+ * host closes would stay open: so this waits until that is over, some 25 us, DESK_PART_NS at most.
+ * Our thread waits for nobody meanwhile.  (A desk that starts later has that moment.) */
+#define DESK_PART_NS 200000000
+void desk_wait_until_parted(void);
 /* False: the thread is made by pthread_create, which is nothing for a signal handler. */
 bool desk_starts_anywhere(void);
+
+/* The process ends, by the calling thread: what it has put into the file system goes.  In a child
+ * that came by a road of its own, and in a handler, too: some system calls, and 20 ms at most. */
+void desk_end(void);
 
 /* The child has no desk: closes what it inherited of its parent's. */
 void desk_after_fork(void);

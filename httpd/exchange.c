@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "encode/buf.h"
+#include "httpd/head.h"
+
 static void answer(struct exchange *x, int status, const char *content_type)
 {
 	body_clear(&x->reply.body);
@@ -14,6 +17,8 @@ static void answer(struct exchange *x, int status, const char *content_type)
 void exchange_mux_error(struct exchange *x, int status, const char *text)
 {
 	answer(x, status, "text/plain; charset=utf-8");
+	if (text == NULL)
+		return;
 	body_text(&x->reply.body, text);
 	body_text(&x->reply.body, "\n");
 }
@@ -33,6 +38,27 @@ void exchange_file(struct exchange *x, const char *filename)
 {
 	answer(x, 200, "application/octet-stream");
 	x->reply.filename = filename;
+}
+
+void exchange_redirect(struct exchange *x, const char *path)
+{
+	struct request_text where = { path, strlen(path) };
+	struct buf url = buf_bounded(NULL, 0), b;
+	char bytes[256], *text;
+
+	answer(x, 307, "text/html; charset=utf-8");
+	x->reply.location = path;
+	head_location(&url, where, x->request.query);
+	text = arena_alloc(&x->arena, url.len + 1);
+	if (text == NULL)
+		return;
+	url = buf_bounded(text, url.len);
+	head_location(&url, where, x->request.query);
+	b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
+	buf_string(&b, "<a href=\"");
+	buf_html(&b, text);
+	buf_string(&b, "\">Temporary Redirect</a>.\n\n");
+	buf_flush(&b);
 }
 
 bool exchange_is_head(const struct exchange *x)

@@ -114,11 +114,8 @@ bool foreign_says(const struct foreign *f, unsigned i, struct buf *line)
 /* --- its samples ----------------------------------------------------------------------------- */
 
 struct adding {
-	struct pprof  *pprof;
-	struct places *places;
-	struct exchange *x;
+	struct writer *writer;
 	frame_t        frame[DUMP_FRAMES_MAX];
-	uint64_t       location[DUMP_FRAMES_MAX];
 	bool           cut;
 };
 
@@ -138,12 +135,12 @@ static unsigned allocator_frames(struct adding *a, unsigned depth)
 	unsigned n = 0;
 
 	for (; n + 1 < depth; n++) {
-		const struct place *place = places_find(a->places, a->frame[n]);
+		const struct place *place = places_find(a->writer->places, a->frame[n]);
 
 		if (place == NULL || !is_jemallocs(place->function.name))
 			break;
 	}
-	return n + places_allocator_frames(a->places, a->frame + n, depth - n);
+	return n + places_allocator_frames(a->writer->places, a->frame + n, depth - n);
 }
 
 static void add_row(void *with, const struct dump_row *row)
@@ -151,33 +148,29 @@ static void add_row(void *with, const struct dump_row *row)
 	const int64_t value[] = { row->alloc_objects, row->alloc_bytes, row->inuse_objects,
 				  row->inuse_bytes };
 	struct adding *a = with;
+	const struct arena *arena = &a->writer->x->arena;
 	unsigned hidden;
 
 	/* What our doors saw is in the answer already, and is not to be lost for this. */
-	a->cut = a->cut || a->x->arena.mapped_bytes > a->x->arena.budget_bytes / 2;
+	a->cut = a->cut || arena->mapped_bytes > arena->budget_bytes / 2;
 	if (a->cut)
 		return;
 	for (unsigned i = 0; i < row->depth; i++)
-		a->frame[i] = a->x->desk->ground->frame((uintptr_t)row->frame[i]);
+		a->frame[i] = a->writer->x->desk->ground->frame((uintptr_t)row->frame[i]);
 	hidden = allocator_frames(a, row->depth);
-	for (unsigned i = hidden; i < row->depth; i++)
-		a->location[i] = places_location(a->places, a->frame[i]);
-	pprof_add_sample(a->pprof, a->location + hidden, row->depth - hidden, value, NULL, 0);
+	a->writer->form->sample(a->writer, &(struct writer_sample){
+		.frame = a->frame + hidden, .depth = row->depth - hidden, .value = value });
 	job_breathe();
 }
 
-void foreign_add(struct exchange *x, const struct foreign *f, struct pprof *pprof,
-		 struct places *places)
+void foreign_add(const struct foreign *f, struct writer *w)
 {
-	struct adding *a = arena_alloc(&x->arena, sizeof(*a));
+	struct adding *a = arena_alloc(&w->x->arena, sizeof(*a));
 
 	if (a == NULL || f->state != WRITTEN)
 		return;
-	a->pprof = pprof;
-	a->places = places;
-	a->x = x;
-	dump_file_read(&x->arena, &f->file, add_row, a);
+	a->writer = w;
+	dump_file_read(&w->x->arena, &f->file, add_row, a);
 	if (a->cut)
-		pprof_comment(pprof, "heap_dump_more: its other stacks are too many for one "
-				     "answer");
+		w->form->comment(w, "heap_dump_more: its other stacks are too many for one answer");
 }

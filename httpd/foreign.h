@@ -16,7 +16,7 @@
 
 #include "encode/buf.h"
 #include "httpd/exchange.h"
-#include "httpd/places.h"
+#include "httpd/writer.h"
 
 #define FOREIGN_LINE_MAX 5120           /* with a path in it */
 
@@ -30,7 +30,6 @@ const struct foreign *foreign_find(struct exchange *x);
 bool foreign_says(const struct foreign *f, unsigned i, struct buf *line);
 
 /* Adds the samples, of the four values of a heap. */
-void foreign_add(struct exchange *x, const struct foreign *f, struct pprof *pprof,
-		 struct places *places);
+void foreign_add(const struct foreign *f, struct writer *w);
 
 #endif

@@ -1,5 +1,5 @@
 /* Values that come from elsewhere (the name of a profile, a path) cannot end their line: see
- * put_quoted and put_location. */
+ * put_quoted and head_location. */
 #include "httpd/head.h"
 
 #include <string.h>
@@ -68,11 +68,10 @@ static bool stands_in_location(char c)
 	       memchr(marks, c, sizeof(marks) - 1) != NULL;
 }
 
-static void put_location(struct buf *p, const struct head *head)
+void head_location(struct buf *p, struct request_text path, struct request_text query)
 {
-	struct request_text parts[] = { head->location, head->query };
+	struct request_text parts[] = { path, query };
 
-	buf_string(p, "Location: ");
 	for (size_t part = 0; part < COUNT_OF(parts) && parts[part].len > 0; part++) {
 		if (part == 1)
 			buf_char(p, '?');
@@ -88,7 +87,6 @@ static void put_location(struct buf *p, const struct head *head)
 			buf_char(p, "0123456789ABCDEF"[(unsigned char)c & 15]);
 		}
 	}
-	buf_string(p, "\r\n");
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).  Day to date is civil_from_days of Howard
@@ -151,11 +149,31 @@ static void put_framing(struct buf *p, const struct head *head)
 		put_field(p, "Transfer-Encoding", "chunked");
 }
 
+/* What a browser wants to read before it hands the answer to a page of another origin, and before
+ * it asks with a header of the page's own (fetch.spec.whatwg.org 3.3, and for a page from the
+ * internet wicg.github.io/private-network-access). */
+static void put_access(struct buf *p, const struct head *head)
+{
+	if (head->preflight) {
+		put_field(p, "Access-Control-Allow-Headers", "authorization");
+		put_field(p, "Access-Control-Allow-Methods", "GET, HEAD");
+	}
+	buf_string(p, "Access-Control-Allow-Origin: ");
+	buf_bytes(p, head->allow_origin.at, head->allow_origin.len);
+	buf_string(p, "\r\n");
+	if (head->preflight) {
+		put_field(p, "Access-Control-Allow-Private-Network", "true");
+		put_field(p, "Access-Control-Max-Age", "600");
+	}
+}
+
 size_t head_write(const struct head *head, char *out, size_t cap)
 {
 	struct buf p = buf_bounded(out, cap);
 
 	put_status(&p, head);
+	if (head->allow_origin.at != NULL)
+		put_access(&p, head);
 	if (head->allow != NULL)
 		put_field(&p, "Allow", head->allow);
 	put_field(&p, "Cache-Control", "no-store");
@@ -166,10 +184,15 @@ size_t head_write(const struct head *head, char *out, size_t cap)
 	}
 	if (head->content_type != NULL)
 		put_field(&p, "Content-Type", head->content_type);
-	if (head->location.at != NULL)
-		put_location(&p, head);
+	if (head->location.at != NULL) {
+		buf_string(&p, "Location: ");
+		head_location(&p, head->location, head->query);
+		buf_string(&p, "\r\n");
+	}
+	if (head->varies)
+		put_field(&p, "Vary", "Origin");
 	if (head->status == 401)
-		put_field(&p, "WWW-Authenticate", "Bearer, Basic realm=\"pprofshim\"");
+		put_field(&p, "WWW-Authenticate", "Basic realm=\"pprofshim\"");
 	if (head->location.at == NULL)
 		put_field(&p, "X-Content-Type-Options", "nosniff");
 	if (head->pprof_error)

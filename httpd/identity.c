@@ -2,6 +2,7 @@
 
 #include <linux/capability.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "sampler/levels.h"
@@ -9,6 +10,10 @@
 #include "sampler/sys.h"
 
 #define FEW_GROUPS 64
+
+/* What the kernel says of a user id that is none in this user namespace: /proc/sys/kernel/
+ * overflowuid, which nobody changes. */
+#define NO_ID 65534
 
 static uint64_t hash_groups(int count, uint32_t *group)
 {
@@ -75,4 +80,46 @@ bool identity_gave_up(const struct identity *had)
 		return true;
 	return (now.groups != had->groups || now.groups_hash != had->groups_hash) &&
 	       !may_set_groups();
+}
+
+/* --- who asks -------------------------------------------------------------------------------- */
+
+/* "0 0 4294967295": the first namespace, or one with the ids of all. */
+static bool has_all_ids(const char *uid_map)
+{
+	static const char *const all[] = { "0", "0", "4294967295" };
+
+	for (unsigned i = 0; i < COUNT_OF(all); i++) {
+		size_t n = strlen(all[i]);
+
+		uid_map += strspn(uid_map, " ");
+		if (strncmp(uid_map, all[i], n) != 0 || strspn(uid_map, "0123456789") != n)
+			return false;
+		uid_map += n;
+	}
+	return true;
+}
+
+bool identity_is_trusted(uint32_t uid, uint32_t own, const char *uid_map)
+{
+	if (uid == 0)
+		return true;
+	return uid == own && (uid != NO_ID || has_all_ids(uid_map));
+}
+
+bool identity_may_ask(uint32_t uid)
+{
+	uint32_t own = (uint32_t)sys_call0(SYS_geteuid);
+	char uid_map[256];
+	long n = -1;
+	int fd;
+
+	if (uid != NO_ID || own != NO_ID)
+		return identity_is_trusted(uid, own, "");
+	fd = os_open_read("/proc/thread-self/uid_map");
+	if (fd >= 0)
+		n = os_read(fd, uid_map, sizeof(uid_map) - 1);
+	os_close(fd);
+	uid_map[n > 0 ? n : 0] = '\0';
+	return identity_is_trusted(uid, own, uid_map);
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sampler/compiler.h"
+
 struct identity {
 	uint32_t uid[3], gid[3];        /* real, effective, saved */
 	int      groups;                /* how many */
@@ -21,5 +23,17 @@ void identity_get(struct identity *id);
 /* True if the calling thread cannot be any more what *had says: a user or group id is none of its
  * three now, or its supplementary groups differ and it has lost the right to change them. */
 bool identity_gave_up(const struct identity *had);
+
+/* Context: our thread.  True if a process with this effective user id, as the kernel told us, may
+ * ask us: it is our own, or root's.  While the host plays another user (seteuid) ours is what it
+ * can be again; when it has given that up our thread has, too.
+ *
+ * In a user namespace ids are those of the namespace.  Who has none there is 65534 for all of us
+ * (user_namespaces(7)), and may be anybody: where there can be such, that number is nobody's own.
+ * So root outside is not root here. */
+MUST_CHECK bool identity_may_ask(uint32_t uid);
+
+/* What identity_may_ask says; uid_map is /proc/self/uid_map.  Pure. */
+MUST_CHECK bool identity_is_trusted(uint32_t uid, uint32_t own, const char *uid_map);
 
 #endif

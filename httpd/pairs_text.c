@@ -2,6 +2,7 @@
  * and only our thread takes them away. */
 #include "httpd/pairs_text.h"
 
+#include "httpd/chores.h"
 #include "httpd/job.h"
 #include "httpd/order.h"
 #include "httpd/stack_text.h"
@@ -60,7 +61,7 @@ static bool read_pairs(struct pairs *p)
 {
 	const struct ground *ground = p->x->desk->ground;
 	uint32_t end = ground->lock_pairs_end();
-	struct ground_lock_pair found;
+	struct lock_pair found;
 
 	p->pair = arena_alloc(&p->x->arena, (end + 1) * sizeof(*p->pair));
 	for (uint32_t i = 0; i < end && !p->x->arena.failed; i++) {
@@ -159,7 +160,7 @@ void pairs_text_write(struct exchange *x)
 	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
 	struct pairs p = { .x = x };
 
-	x->desk->ground->refresh();
+	chores_refresh(x->desk->ground);
 	exchange_text(x);
 	p.text = stack_text_new(x);
 	if (p.text == NULL || !read_pairs(&p) || !merge(&p))

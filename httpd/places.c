@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "httpd/job.h"
+#include "httpd/thread_dump.h"
 #include "sampler/levels.h"
 #include "sampler/sample.h"
 
@@ -90,7 +91,7 @@ struct places *places_new(struct arena *arena, const struct desk_view *desk, str
 
 /* --- places ---------------------------------------------------------------------------------- */
 
-static void name_place(struct places *p, struct place *place, const struct module *m)
+const struct names_answer *places_no_code(frame_t frame)
 {
 	static const struct names_answer no_code[] = {
 		{ "[truncated]", "[truncated]", FRAME_TRUNCATED, false },
@@ -100,15 +101,31 @@ static void name_place(struct places *p, struct place *place, const struct modul
 		{ "[mmap in libc]", "[mmap in libc]", FRAME_MAPPED_OTHER, false },
 		{ "[pprofshim]", "[pprofshim]", FRAME_MAPPED_OURS, false },
 		{ "[holder unknown]", "[holder unknown]", FRAME_LOCK_HOLDER_UNKNOWN, false },
+		{ "[running, no stack]", "[running, no stack]", FRAME_WALL_NO_STACK, false },
+		{ "[not readable]", "[not readable]", FRAME_WALL_HIDDEN, false },
+		{ "[not looked at]", "[not looked at]", FRAME_WALL_UNSEEN, false },
+		{ "[stack unavailable]", "[stack unavailable]", FRAME_NO_STACK, false },
+		{ "[main thread]", "[main thread]", FRAME_BIRTH_MAIN, false },
+		{ "[not seen]", "[not seen]", FRAME_BIRTH_UNSEEN, false },
 	};
 
 	for (unsigned i = 0; i < COUNT_OF(no_code); i++)
-		if (place->frame == no_code[i].start) {
-			place->function = no_code[i];
-			return;
-		}
+		if (frame == no_code[i].start)
+			return &no_code[i];
+	return NULL;
+}
+
+static void name_place(struct places *p, struct place *place, const struct module *m)
+{
+	const struct names_answer *no_code = places_no_code(place->frame);
+
+	if (no_code != NULL) {
+		place->function = *no_code;
+		return;
+	}
 	place->module = m;
-	if (p->desk->names)
+	/* What is in no object nobody can name later. */
+	if (p->desk->names || m == NULL)
 		names_find(p->arena, place->module, frame_pc(place->frame), &place->function);
 }
 

@@ -33,6 +33,9 @@ struct places *places_new(struct arena *arena, const struct desk_view *desk, str
  * arena is full.  With desk->names false function has no name. */
 struct place *places_find(struct places *p, frame_t frame);
 
+/* What a frame that is neither a pc nor code is called; NULL: it is one. */
+const struct names_answer *places_no_code(frame_t frame);
+
 /* The location's id in the profile, 0 if the arena is full. */
 uint64_t places_location(struct places *p, frame_t frame);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "httpd/chores.h"
 #include "httpd/job.h"
 #include "httpd/query.h"
 #include "sampler/levels.h"
@@ -51,20 +52,51 @@ void profiles_merge(struct exchange *x, const struct profile_kind *kind, struct 
 	samples_merge(samples, &x->arena, shown_as, &shown);
 }
 
+struct by_value {
+	const struct profile_kind *kind;
+	unsigned                   value;
+};
+
+static int64_t value_of(const void *with, const struct sample *s)
+{
+	const struct by_value *by = with;
+	int64_t value[PPROF_VALUES_MAX];
+
+	by->kind->values(s->value, value);
+	return value[by->value];
+}
+
+void profiles_sort(struct exchange *x, const struct profile_kind *kind, struct samples *samples,
+		   unsigned value)
+{
+	const struct by_value by = { kind, value };
+
+	samples_sort_by(samples, &x->arena, value_of, &by);
+}
+
 /* --- the requests ---------------------------------------------------------------------------- */
 
-void profiles_serve_window(struct exchange *x, const struct profile_kind *kind, int64_t seconds,
-			   const char *filename)
+void profiles_serve_window(struct exchange *x, const struct profile_kind *kind,
+			   const struct formats *f, int64_t seconds)
 {
 	if (seconds > SECONDS_MAX)
 		seconds = SECONDS_MAX;
-	exchange_file(x, filename);
 	job_sleep_until(x->window.begin_ns + (uint64_t)(seconds * SECOND_NS));
-	x->desk->ground->refresh();
-	profiles_write_proto(x, kind);
+	chores_refresh(x->desk->ground);
+	profiles_write(x, kind, f);
 }
 
-static void serve_delta(struct exchange *x, const struct profile_kind *kind, int64_t seconds)
+/* The difference of what is in use becomes what is in use at the end. */
+static void keep_inuse(struct exchange *x)
+{
+	if (x->window.profile == GROUND_HEAP)
+		window_absolute(&x->window, HEAP_ALLOC_OBJECTS, HEAP_FREE_OBJECTS, 4);
+	else
+		window_absolute(&x->window, MAPPED_ALLOC_OBJECTS, MAPPED_FREE_OBJECTS, 2);
+}
+
+static void serve_delta(struct exchange *x, const struct profile_kind *kind,
+			const struct profiles_query *q)
 {
 	static const char suffix[] = "-delta";
 	char *filename = arena_alloc(&x->arena, strlen(kind->name) + sizeof(suffix));
@@ -73,57 +105,82 @@ static void serve_delta(struct exchange *x, const struct profile_kind *kind, int
 		return;
 	strcpy(filename, kind->name);
 	strcat(filename, suffix);
+	formats_answer(x, &q->formats, filename);
 	if (exchange_is_head(x)) {
-		exchange_file(x, filename);
 		x->reply.length_unknown = true;
 		return;
 	}
 	window_open(&x->window, &x->arena, x->desk->ground, kind->ground);
-	profiles_serve_window(x, kind, seconds, filename);
+	if (q->absolute)
+		keep_inuse(x);
+	profiles_serve_window(x, kind, &q->formats, q->seconds);
 }
 
 /* What there is now: of blocks that have lived for min_age_s seconds, unless that is 0. */
-static void serve_snapshot(struct exchange *x, const struct profile_kind *kind, int64_t min_age_s,
-			   bool text)
+static void serve_snapshot(struct exchange *x, const struct profile_kind *kind,
+			   const struct profiles_query *q)
 {
-	x->desk->ground->refresh();
-	if (min_age_s > 0)
-		window_old(&x->window, &x->arena, x->desk->ground, (uint64_t)min_age_s);
+	chores_refresh(x->desk->ground);
+	if (q->min_age_s > 0)
+		window_old(&x->window, &x->arena, x->desk->ground, (uint64_t)q->min_age_s);
 	else
 		window_all(&x->window, x->desk->ground, kind->ground);
 	if (x->arena.failed)
 		return;
-	if (text) {
-		exchange_text(x);
-		kind->text(x);
-	} else {
-		exchange_file(x, kind->name);
-		profiles_write_proto(x, kind);
-	}
+	formats_answer(x, &q->formats, kind->name);
+	profiles_write(x, kind, &q->formats);
+}
+
+/* False: it is neither, and that is the answer. */
+static bool read_inuse(struct exchange *x, bool *absolute)
+{
+	char word[16];
+	ssize_t n = query_find(x->request.query.at, x->request.query.len, "inuse", word,
+			       sizeof(word));
+
+	*absolute = n > 0 && strcmp(word, "absolute") == 0;
+	if (n <= 0 || *absolute || strcmp(word, "difference") == 0)
+		return true;
+	exchange_error(x, 400, "invalid value for \"inuse\" - allowed: absolute, difference");
+	return false;
+}
+
+bool profiles_read_query(struct exchange *x, const struct profile_kind *kind,
+			 struct profiles_query *q)
+{
+	struct request_text query = x->request.query;
+	int found, aged = QUERY_ABSENT;
+
+	*q = (struct profiles_query){ .seconds = 0 };
+	found = query_int(query.at, query.len, "seconds", &q->seconds);
+	if (kind->has_ages)
+		aged = query_int(query.at, query.len, "min_age", &q->min_age_s);
+
+	if (found == QUERY_BAD || (found == QUERY_INT && q->seconds <= 0))
+		exchange_error(x, 400,
+			       "invalid value for \"seconds\" - must be a positive integer");
+	else if (found == QUERY_INT && query_int_or(query.at, query.len, "debug", 0) != 0)
+		exchange_error(x, 400, "seconds and debug params are incompatible");
+	else if (aged == QUERY_BAD || (aged == QUERY_INT && q->min_age_s <= 0))
+		exchange_error(x, 400,
+			       "invalid value for \"min_age\" - must be a positive integer");
+	else if (found == QUERY_INT && aged == QUERY_INT)
+		exchange_error(x, 400, "seconds and min_age params are incompatible");
+	else
+		return formats_read(x, kind, &q->formats) &&
+		       (!kind->has_inuse || read_inuse(x, &q->absolute)) &&
+		       (kind->labels == NULL || profiles_check_labels(x, kind->labels));
+	return false;
 }
 
 void profiles_serve_named(struct exchange *x, const struct profile_kind *kind)
 {
-	struct request_text query = x->request.query;
-	int64_t seconds = 0, min_age = 0, debug = query_int_or(query.at, query.len, "debug", 0);
-	int found = query_int(query.at, query.len, "seconds", &seconds), aged = QUERY_ABSENT;
+	struct profiles_query q;
 
-	if (kind->has_ages)
-		aged = query_int(query.at, query.len, "min_age", &min_age);
-
-	if (found == QUERY_BAD || (found == QUERY_INT && seconds <= 0)) {
-		exchange_error(x, 400,
-			       "invalid value for \"seconds\" - must be a positive integer");
-	} else if (found == QUERY_INT && debug != 0) {
-		exchange_error(x, 400, "seconds and debug params are incompatible");
-	} else if (aged == QUERY_BAD || (aged == QUERY_INT && min_age <= 0)) {
-		exchange_error(x, 400,
-			       "invalid value for \"min_age\" - must be a positive integer");
-	} else if (found == QUERY_INT && aged == QUERY_INT) {
-		exchange_error(x, 400, "seconds and min_age params are incompatible");
-	} else if (found == QUERY_INT) {
-		serve_delta(x, kind, seconds);
-	} else {
-		serve_snapshot(x, kind, min_age, debug != 0);
-	}
+	if (!profiles_read_query(x, kind, &q))
+		return;
+	if (q.seconds > 0)
+		serve_delta(x, kind, &q);
+	else
+		serve_snapshot(x, kind, &q);
 }

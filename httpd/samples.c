@@ -55,6 +55,8 @@ static void add_row(struct table *t, struct samples *out, const struct window *w
 		key.size = 0;
 	if ((by & SAMPLES_BY_THREAD) == 0)
 		key.thread = 0;
+	if ((by & SAMPLES_BY_STATE) == 0)
+		key.labels = 0;
 	s = find(t, out, &key);
 	out->of_row[row] = (uint32_t)(s - out->sample) + 1;
 	for (unsigned i = 0; i < SITES_VALUES; i++)
@@ -121,12 +123,16 @@ void samples_merge(struct samples *s, struct arena *arena,
 		for (unsigned v = 0; v < SITES_VALUES; v++)
 			s->sample[seen[at].sample - 1].value[v] += from.value[v];
 	}
-	for (uint32_t row = 0; row < s->rows; row++)
+	for (uint32_t row = 0; row < s->rows; row++) {
 		s->of_row[row] = now[s->of_row[row]];
+		if (row % 256 == 0)
+			job_breathe();
+	}
 	s->count = kept;
 }
 
-void samples_sort(struct samples *s, struct arena *arena, unsigned value)
+void samples_sort_by(struct samples *s, struct arena *arena,
+		     int64_t (*key)(const void *with, const struct sample *s), const void *with)
 {
 	struct order *order = arena_alloc(arena, (s->count + 1) * sizeof(*order));
 	struct sample *sorted = arena_alloc(arena, (s->count + 1) * sizeof(*sorted));
@@ -134,10 +140,26 @@ void samples_sort(struct samples *s, struct arena *arena, unsigned value)
 	if (arena->failed)
 		return;
 	/* The sign turned over, and all bits: the order of unsigned numbers, downwards. */
-	for (uint32_t i = 0; i < s->count; i++)
-		order[i] = (struct order){ ~((uint64_t)s->sample[i].value[value] ^ 1ull << 63), i };
+	for (uint32_t i = 0; i < s->count; i++) {
+		order[i] = (struct order){ ~((uint64_t)key(with, &s->sample[i]) ^ 1ull << 63), i };
+		if (i % 256 == 0)
+			job_breathe();
+	}
 	order_sort(order, s->count);
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = 0; i < s->count; i++) {
 		sorted[i] = s->sample[order[i].at];
+		if (i % 256 == 0)
+			job_breathe();
+	}
 	s->sample = sorted;
+}
+
+static int64_t counter(const void *with, const struct sample *s)
+{
+	return s->value[*(const unsigned *)with];
+}
+
+void samples_sort(struct samples *s, struct arena *arena, unsigned value)
+{
+	samples_sort_by(s, arena, counter, &value);
 }

@@ -8,7 +8,10 @@
 #include "httpd/window.h"
 
 /* What keeps samples apart, besides their stack. */
-enum { SAMPLES_BY_STACK = 0, SAMPLES_BY_SIZE = 1, SAMPLES_BY_THREAD = 2 };
+enum {
+	SAMPLES_BY_STACK = 0, SAMPLES_BY_SIZE = 1, SAMPLES_BY_THREAD = 2,
+	SAMPLES_BY_STATE = 4            /* key.labels, of GROUND_WALL */
+};
 
 struct sample {
 	struct site_key key;            /* parts that were not asked for are 0 */
@@ -32,8 +35,11 @@ void samples_collect(struct samples *out, struct arena *arena, struct window *w,
 void samples_merge(struct samples *s, struct arena *arena,
 		   uint64_t (*shown)(void *with, uint32_t stack), void *with);
 
-/* The greatest first, by one of the counters; of_row is of no use any more.  When the arena is
- * full: as they were. */
+/* The greatest first; of equal ones that which was first.  of_row is of no use any more.  When the
+ * arena is full: as they were. */
+void samples_sort_by(struct samples *s, struct arena *arena,
+		     int64_t (*key)(const void *with, const struct sample *s), const void *with);
+/* By one of the counters. */
 void samples_sort(struct samples *s, struct arena *arena, unsigned value);
 
 #endif

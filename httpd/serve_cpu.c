@@ -1,13 +1,34 @@
+#include "httpd/job.h"
 #include "httpd/profiles.h"
 #include "httpd/query.h"
 #include "httpd/serve.h"
 
 #define SECONDS_DEFAULT 30
-#define PERIOD_DEFAULT  10000000        /* of 100 Hz: while the sampler is off */
+#define HZ_DEFAULT      100             /* of the period, while the sampler is off */
 
-static int64_t period(const struct ground_rates *rates)
+/* What one sample stands for, in the mean: the rate may have been raised for another's window. */
+static int64_t period(struct exchange *x)
 {
-	return rates->cpu_hz != 0 ? 1000000000 / (int64_t)rates->cpu_hz : PERIOD_DEFAULT;
+	uint64_t samples = 0, ns = 0, hz = x->window.cpu_hz;
+	int64_t value[SITES_VALUES];
+	struct ground_rates rates;
+	struct site_key key;
+
+	window_begin_reading(&x->window);
+	for (uint32_t row = 1, end = x->desk->ground->end(GROUND_CPU); row < end; row++) {
+		if (window_read(&x->window, row, &key, value)) {
+			samples += (uint64_t)value[CPU_SAMPLES];
+			ns += (uint64_t)value[CPU_NANOSECONDS];
+		}
+		if (row % 256 == 0)
+			job_breathe();
+	}
+	if (samples != 0)
+		return (int64_t)((ns + samples / 2) / samples);
+	x->desk->ground->get_rates(&rates);
+	if (rates.cpu_hz > hz)
+		hz = rates.cpu_hz;
+	return 1000000000 / (int64_t)(hz != 0 ? hz : HZ_DEFAULT);
 }
 
 static void values(const int64_t counter[SITES_VALUES], int64_t *value)
@@ -22,21 +43,33 @@ static const struct profile_kind kind = {
 	.sample_type = { { "samples", "count" }, { "cpu", "nanoseconds" } },
 	.sample_types = 2,
 	.period_type = { "cpu", "nanoseconds" },
-	.period = period,
+	.is_window = true,
+	.labels = "thread",
+	.period_of = period,
 	.values = values,
 };
 
-/* Unlike Go, any number of these at once; and a HEAD does not wait. */
+/* Unlike Go, any number of these at once, each at the rate that it asks for or a higher one; and a
+ * HEAD does not wait. */
 void serve_profile(struct exchange *x)
 {
 	struct request_text query = x->request.query;
-	int64_t seconds = query_int_or(query.at, query.len, "seconds", 0);
+	int64_t seconds = query_int_or(query.at, query.len, "seconds", 0), hz = 0;
+	int asked = query_int(query.at, query.len, "hz", &hz);
+	struct formats f;
 
+	if (asked == QUERY_BAD || (asked == QUERY_INT && (hz < 1 || hz > GROUND_CPU_HZ_MAX))) {
+		exchange_error(x, 400,
+			       "invalid value for \"hz\" - must be an integer from 1 to 1000");
+		return;
+	}
+	if (!formats_read(x, &kind, &f) || !profiles_check_labels(x, kind.labels))
+		return;
+	formats_answer(x, &f, kind.name);
 	if (exchange_is_head(x)) {
-		exchange_file(x, kind.name);
 		x->reply.length_unknown = true;
 		return;
 	}
-	window_open(&x->window, &x->arena, x->desk->ground, kind.ground);
-	profiles_serve_window(x, &kind, seconds > 0 ? seconds : SECONDS_DEFAULT, kind.name);
+	window_open_cpu(&x->window, &x->arena, x->desk->ground, (unsigned)hz);
+	profiles_serve_window(x, &kind, &f, seconds > 0 ? seconds : SECONDS_DEFAULT);
 }

@@ -47,8 +47,6 @@ static void write_ages(struct buf *b, const struct ages *ages)
 		{ "s, oldest ", ages->oldest_s },
 	};
 
-	if (ages->blocks == 0)
-		return;
 	for (unsigned i = 0; i < COUNT_OF(age); i++) {
 		buf_string(b, age[i].says);
 		buf_unsigned(b, age[i].age_s);
@@ -67,7 +65,8 @@ static void write_row(struct exchange *x, struct buf *b, const struct profile_ki
 		return;
 	text_heap_row(b, &row);
 	stack_text_addresses(text, b);
-	write_ages(b, ages);
+	if (ages != NULL && ages->blocks > 0)
+		write_ages(b, ages);
 	stack_text_frames(text, b);
 }
 
@@ -106,7 +105,10 @@ static void write_text(struct exchange *x);
 		.default_sample_type = (default_type),                                         \
 		.hides_allocator = true,                                                       \
 		.has_ages = true,                                                              \
+		.has_inuse = true,                                                             \
+		.any_debug_is_text = true,                                                     \
 		.has_sizes = true,                                                             \
+		.labels = "thread",                                                            \
 		.period = period,                                                              \
 		.values = values,                                                              \
 		.text = write_text,                                                            \
@@ -122,10 +124,12 @@ static void write_rows(struct exchange *x, struct buf *b, struct samples *sample
 
 	if (!x->arena.failed)
 		profiles_merge(x, &heap, text->places, text->frame, samples);
-	if (!x->arena.failed)
+	/* Those of a delta would be of all blocks of its rows. */
+	if (!x->arena.failed && x->window.then == NULL)
 		ages = ages_of(&x->arena, &x->window, samples);
 	for (uint32_t i = 0; !x->arena.failed && i < samples->count; i++) {
-		write_row(x, b, &heap, text, &samples->sample[i], &ages[i]);
+		write_row(x, b, &heap, text, &samples->sample[i],
+			  ages != NULL ? &ages[i] : NULL);
 		job_breathe();
 	}
 }
@@ -146,6 +150,8 @@ static void write_text(struct exchange *x)
 		struct text_heap row = raw(samples.sample[i].value);
 
 		add_total(&total, &row);
+		if (i % 256 == 0)
+			job_breathe();
 	}
 	text_heap_head(&b, &total, rates.heap_rate);
 	write_rows(x, &b, &samples);
@@ -161,4 +167,9 @@ void serve_heap(struct exchange *x)
 void serve_allocs(struct exchange *x)
 {
 	profiles_serve_named(x, &allocs);
+}
+
+void serve_delta_heap(struct exchange *x)
+{
+	profiles_serve_since(x, &heap, "heap.pprof.gz");
 }

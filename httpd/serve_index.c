@@ -1,20 +1,104 @@
-/* The index page: Go's table and list, then what only we have to say. */
+/* The index page: Go's table and list, then what only we have to say (index_own.c). */
 #include "encode/buf.h"
-#include "httpd/foreign.h"
+#include "httpd/chores.h"
+#include "httpd/index_own.h"
+#include "httpd/job.h"
+#include "httpd/profiles.h"
 #include "httpd/routes.h"
 #include "httpd/serve.h"
-#include "httpd/unseen.h"
+#include "sampler/compiler.h"
+#include "sampler/levels.h"
 
-static uint64_t count_of(const struct exchange *x, const struct route *r)
+/* --- how many -------------------------------------------------------------------------------- */
+
+/* A stack of its own, of the heap also an object size of its own (go-contract.md 1.6): also if all
+ * of it was freed. */
+struct seen {
+	uint64_t *key;                  /* + 1; 0: free */
+	uint64_t  mask, count;
+};
+
+static void see(struct seen *s, uint64_t key)
 {
-	return r->profile < 0 ? 0 : x->desk->ground->sites((enum ground_profile)r->profile);
+	uint64_t at = levels_hash(key) & s->mask;
+
+	while (s->key[at] != 0 && s->key[at] != key + 1)
+		at = (at + 1) & s->mask;
+	s->count += s->key[at] == 0;
+	s->key[at] = key + 1;
 }
+
+static bool any(const uint64_t value[SITES_VALUES])
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < SITES_VALUES; i++)
+		bits |= value[i];
+	return bits != 0;
+}
+
+static uint64_t count_distinct(struct exchange *x, enum ground_profile profile)
+{
+	const struct ground *ground = x->desk->ground;
+	uint64_t value[SITES_VALUES], slots = 16;
+	struct seen seen = { NULL, 0, 0 };
+	struct site_key key;
+	uint32_t end;
+
+	window_all(&x->window, ground, profile);
+	window_begin_reading(&x->window);
+	end = ground->end(profile);
+	while (slots < 2 * (uint64_t)end)
+		slots *= 2;
+	seen.key = arena_alloc(&x->arena, slots * sizeof(*seen.key));
+	seen.mask = slots - 1;
+	for (uint32_t row = 1; seen.key != NULL && row < end; row++) {
+		if (ground->read(profile, row, &key, value) && any(value))
+			see(&seen, (uint64_t)key.stack << 32 |
+					   (profile == GROUND_HEAP ? key.size : 0));
+		if (row % 256 == 0)
+			job_breathe();
+	}
+	window_close(&x->window);
+	return seen.count;
+}
+
+/* As a dump has them, our own among them. */
+static uint64_t count_threads(struct exchange *x)
+{
+	struct looks_list l;
+	uint64_t count = 0;
+	int tid[256];
+	long n;
+
+	if (chores_list_open(x, &l) < 0)
+		return 0;
+	while ((n = chores_list_step(x, tid, COUNT_OF(tid))) > 0)
+		count += (uint64_t)n;
+	chores_list_close(x);
+	return count;
+}
+
+static uint64_t count_of(struct exchange *x, const struct route *r)
+{
+	if (r->profile < 0)
+		return 0;
+	if (r->serve == serve_goroutine)
+		return count_threads(x);
+	if (r->profile == GROUND_CREATE) {
+		profiles_count_threads(x);
+		return x->desk->ground->sites(GROUND_CREATE);
+	}
+	return count_distinct(x, (enum ground_profile)r->profile);
+}
+
+/* --- Go's part ------------------------------------------------------------------------------- */
 
 static void write_table(struct exchange *x, struct buf *b)
 {
 	const struct route *r;
 
-	buf_string(b, "<table>\n<thead><td>Count</td><td>Profile</td></thead>\n");
+	buf_string(b, "<table>\n<thead><tr><td>Count</td><td>Profile</td></tr></thead>\n");
 	for (size_t i = 0; (r = routes_at(i)) != NULL; i++) {
 		if (r->help == NULL)
 			continue;
@@ -26,14 +110,14 @@ static void write_table(struct exchange *x, struct buf *b)
 		buf_html(b, r->name);
 		buf_string(b, "</a></td></tr>\n");
 	}
-	buf_string(b, "</table>\n");
+	buf_string(b, "</table>\n<a href=\"goroutine?debug=2\">full goroutine stack dump</a>\n");
 }
 
 static void write_descriptions(struct buf *b)
 {
 	const struct route *r;
 
-	buf_string(b, "<p>\nProfile Descriptions:\n<ul>\n");
+	buf_string(b, "<p>\nProfile Descriptions:\n</p>\n<ul>\n");
 	for (size_t i = 0; (r = routes_at(i)) != NULL; i++) {
 		if (r->help == NULL)
 			continue;
@@ -43,73 +127,7 @@ static void write_descriptions(struct buf *b)
 		buf_html(b, r->help);
 		buf_string(b, "</li>\n");
 	}
-	buf_string(b, "</ul>\n</p>\n");
-}
-
-/* Returns how many. */
-static unsigned write_unseen(struct exchange *x, struct buf *b)
-{
-	char text[FOREIGN_LINE_MAX];
-	struct buf line = buf_bounded(text, sizeof(text));
-	const struct foreign *foreign;
-	const struct unseen *u;
-	unsigned n = 0;
-
-	unseen_look(x->desk->ground);
-	while ((u = unseen_at(n)) != NULL) {
-		n++;
-		buf_string(b, "<li>heap_unseen ");
-		buf_html(b, u->symbol);
-		buf_string(b, ": ");
-		buf_html(b, u->says);
-		buf_string(b, "</li>\n");
-	}
-	foreign = foreign_find(x);
-	for (unsigned i = 0; foreign != NULL && foreign_says(foreign, i, &line); i++, n++) {
-		buf_end(&line);
-		buf_string(b, "<li>");
-		buf_html(b, text);
-		buf_string(b, "</li>\n");
-		line.len = 0;
-	}
-	return n;
-}
-
-static void write_rate(struct buf *b, uint64_t rate, const char *next)
-{
-	buf_unsigned(b, rate);
-	buf_string(b, rate == 0 ? " (off)" : "");
-	buf_string(b, next);
-}
-
-static void write_ours(struct exchange *x, struct buf *b)
-{
-	struct ground_rates rates;
-	unsigned lost = 0;
-
-	x->desk->ground->get_rates(&rates);
-	buf_string(b, "<p>\npprofshim " SHIM_VERSION ": cpu_hz ");
-	write_rate(b, rates.cpu_hz, ", heap_rate ");
-	write_rate(b, rates.heap_rate, ", block_rate ");
-	write_rate(b, rates.block_rate, ", mutex_fraction ");
-	write_rate(b, rates.mutex_fraction, "");
-	buf_string(b, "\n<p>\nWhat was given up since the start:\n<ul>\n");
-	for (unsigned i = 0; i < COUNT_REASONS; i++) {
-		uint64_t n = x->desk->ground->dropped((enum count)i);
-
-		if (n == 0)
-			continue;
-		lost++;
-		buf_string(b, "<li>");
-		buf_string(b, count_name((enum count)i));
-		buf_string(b, " ");
-		buf_unsigned(b, n);
-		buf_string(b, ": ");
-		buf_html(b, count_says((enum count)i));
-		buf_string(b, "</li>\n");
-	}
-	lost += write_unseen(x, b);
-	buf_string(b, lost == 0 ? "<li>nothing</li>\n</ul>\n" : "</ul>\n");
+	buf_string(b, "</ul>\n");
 }
 
 void serve_index(struct exchange *x)
@@ -119,14 +137,14 @@ void serve_index(struct exchange *x)
 
 	exchange_text(x);
 	x->reply.content_type = "text/html; charset=utf-8";
-	buf_string(&b, "<html>\n<head>\n<title>/debug/pprof/</title>\n<style>\n"
+	buf_string(&b, "<!DOCTYPE html>\n<html>\n<head>\n<title>/debug/pprof/</title>\n<style>\n"
 		       ".profile-name{\n\tdisplay:inline-block;\n\twidth:6rem;\n}\n"
 		       "</style>\n</head>\n<body>\n/debug/pprof/\n<br>\n"
 		       "<p>Add debug=1 to a profile's address for its text form.</p>\n<br>\n"
 		       "Types of profiles available:\n");
 	write_table(x, &b);
 	write_descriptions(&b);
-	write_ours(x, &b);
+	index_own(x, &b);
 	buf_string(&b, "</body>\n</html>\n");
 	buf_flush(&b);
 }

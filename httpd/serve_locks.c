@@ -15,10 +15,12 @@ static int64_t period(const struct ground_rates *rates)
 	return 1;
 }
 
+enum { CONTENTIONS, DELAY };            /* of the values */
+
 static void values(const int64_t c[SITES_VALUES], int64_t *value)
 {
-	value[0] = profiles_whole(c[LOCKS_CONTENTIONS]);
-	value[1] = c[LOCKS_DELAY_NS];
+	value[CONTENTIONS] = profiles_whole(c[LOCKS_CONTENTIONS]);
+	value[DELAY] = c[LOCKS_DELAY_NS];
 }
 
 /* --- debug=1 --------------------------------------------------------------------------------- */
@@ -36,7 +38,7 @@ static void write_rows(struct exchange *x, const struct profile_kind *kind, stru
 	if (!x->arena.failed)
 		profiles_merge(x, kind, text->places, text->frame, &samples);
 	if (!x->arena.failed)
-		samples_sort(&samples, &x->arena, LOCKS_DELAY_NS);
+		profiles_sort(x, kind, &samples, DELAY);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {
 		const struct sample *s = &samples.sample[i];
 
@@ -44,9 +46,9 @@ static void write_rows(struct exchange *x, const struct profile_kind *kind, stru
 		if (!stack_text_set(text, stack.frame, stack.depth))
 			return;
 		values(s->value, value);
-		buf_signed(b, value[1]);
+		buf_signed(b, value[DELAY]);
 		buf_string(b, " ");
-		buf_signed(b, value[0]);
+		buf_signed(b, value[CONTENTIONS]);
 		stack_text_addresses(text, b);
 		stack_text_frames(text, b);
 		job_breathe();
@@ -74,6 +76,8 @@ static void mutex_text(struct exchange *x);
 		.sample_types = 2,                                                             \
 		.period_type = { "contentions", "count" },                                     \
 		.has_locks = true,                                                             \
+		.sorted_by = DELAY + 1,                                                        \
+		.labels = "thread, lock",                                                      \
 		.period = period,                                                              \
 		.values = values,                                                              \
 		.text = (kind_text),                                                           \
@@ -94,20 +98,35 @@ static void mutex_text(struct exchange *x)
 
 /* --- the requests ---------------------------------------------------------------------------- */
 
+/* Only a text. */
+static void serve_pairs(struct exchange *x, const struct profile_kind *kind)
+{
+	struct request_text query = x->request.query;
+	struct formats f;
+	int64_t seconds;
+
+	if (query_int(query.at, query.len, "seconds", &seconds) != QUERY_ABSENT)
+		exchange_error(x, 400, "seconds and view params are incompatible");
+	else if (!formats_read(x, kind, &f))
+		return;
+	else if (f.format == FORMAT_FOLDED || f.format == FORMAT_JSON)
+		exchange_error(x, 400, "format and view params are incompatible - allowed: "
+				       "format=text");
+	else
+		pairs_text_write(x);
+}
+
 static void serve(struct exchange *x, const struct profile_kind *kind)
 {
 	struct request_text query = x->request.query;
 	char view[8];
-	int64_t seconds;
 
 	if (query_find(query.at, query.len, "view", view, sizeof(view)) <= 0)
 		profiles_serve_named(x, kind);
 	else if (strcmp(view, "pairs") != 0)
 		exchange_error(x, 400, "invalid value for \"view\" - must be pairs");
-	else if (query_int(query.at, query.len, "seconds", &seconds) != QUERY_ABSENT)
-		exchange_error(x, 400, "seconds and view params are incompatible");
 	else
-		pairs_text_write(x);
+		serve_pairs(x, kind);
 }
 
 void serve_block(struct exchange *x)
@@ -118,4 +137,14 @@ void serve_block(struct exchange *x)
 void serve_mutex(struct exchange *x)
 {
 	serve(x, &mutex);
+}
+
+void serve_delta_block(struct exchange *x)
+{
+	profiles_serve_since(x, &block, "block.pprof.gz");
+}
+
+void serve_delta_mutex(struct exchange *x)
+{
+	profiles_serve_since(x, &mutex, "mutex.pprof.gz");
 }

@@ -53,6 +53,9 @@ static const struct profile_kind mapped = {
 			 { "inuse_objects", "count" }, { "inuse_space", "bytes" } },
 	.sample_types = 4,
 	.period_type = { "space", "bytes" },
+	.has_inuse = true,
+	.any_debug_is_text = true,
+	.labels = "thread",
 	.period = period,
 	.values = values,
 	.text = write_text,
@@ -76,6 +79,8 @@ static void write_text(struct exchange *x)
 		total.inuse_bytes += row.inuse_bytes;
 		total.alloc_objects += row.alloc_objects;
 		total.alloc_bytes += row.alloc_bytes;
+		if (i % 256 == 0)
+			job_breathe();
 	}
 	text_heap_head(&b, &total, 1);
 	for (uint32_t i = 0; !x->arena.failed && i < samples.count; i++) {

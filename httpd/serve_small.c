@@ -2,28 +2,51 @@
 #include <string.h>
 
 #include "encode/buf.h"
+#include "encode/text.h"
+#include "httpd/chores.h"
 #include "httpd/job.h"
-#include "httpd/names.h"
+#include "httpd/legacy_address.h"
 #include "httpd/query.h"
 #include "httpd/serve.h"
 #include "sampler/os.h"
 
 /* --- cmdline --------------------------------------------------------------------------------- */
 
+/* The name alone, up to a blank: setproctitle writes the arguments into it, too. */
+static size_t name_of(const char *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && bytes[n] != '\0' && bytes[n] != ' ')
+		n++;
+	return n;
+}
+
 /* Arguments with a NUL between two, none behind the last. */
 void serve_cmdline(struct exchange *x)
 {
 	char bytes[4096];
-	int fd = os_open_read("/proc/thread-self/cmdline");
 	bool pending = false;   /* a NUL that is written when something follows */
+	bool ends = false;
 	long n;
+	int fd;
 
+	if (x->desk->cmdline == DESK_CMDLINE_OFF) {
+		exchange_error(x, 403, "the command line is not shown: PPROFSHIM_CMDLINE=off");
+		return;
+	}
+	fd = os_open_read("/proc/thread-self/cmdline");
 	exchange_text(x);
 	if (fd < 0)
 		return;
-	while ((n = os_read(fd, bytes, sizeof(bytes))) > 0) {
+	while (!ends && (n = os_read(fd, bytes, sizeof(bytes))) > 0) {
 		size_t len = (size_t)n;
 
+		ends = x->desk->cmdline == DESK_CMDLINE_ARGV0;
+		if (ends)
+			len = name_of(bytes, len);
+		if (len == 0)
+			break;
 		if (pending)
 			sink_write(&x->reply.body.sink, "", 1);
 		pending = bytes[len - 1] == '\0';
@@ -60,17 +83,14 @@ static uint64_t parse_literal(const char *s, size_t len)
 
 static void write_symbol(struct exchange *x, struct buf *b, uint64_t address)
 {
-	const struct ground *ground = x->desk->ground;
-	const struct module *module = ground->find_module(ground->frame((uintptr_t)address));
 	struct names_answer answer;
 
-	if (module == NULL)
+	if (!legacy_address_name(x, address, &answer))
 		return;
-	names_find(&x->arena, module, address, &answer);
 	buf_string(b, "0x");
 	buf_hex(b, address, 1);
 	buf_string(b, " ");
-	buf_string(b, answer.name);
+	text_name(b, answer.name);
 	buf_string(b, "\n");
 }
 
@@ -84,7 +104,7 @@ void serve_symbol(struct exchange *x)
 	struct buf b = buf_to_sink(bytes, sizeof(bytes), &x->reply.body.sink);
 
 	exchange_text(x);
-	x->desk->ground->refresh();
+	chores_refresh(x->desk->ground);
 	buf_string(&b, "num_symbols: 1\n");
 	while (at < end && !x->arena.failed) {
 		const char *plus = memchr(at, '+', (size_t)(end - at));

@@ -8,7 +8,9 @@
 #include "httpd/conn.h"
 #include "httpd/job.h"
 #include "httpd/last.h"
+#include "httpd/meter.h"
 #include "httpd/ports.h"
+#include "httpd/strangers.h"
 #include "httpd/window.h"
 #include "httpd/yield.h"
 #include "sampler/os.h"
@@ -21,17 +23,29 @@
 /* What the kernel refused (accept: EMFILE; poll: EINVAL, when the host lowers its limit of open
  * files under what we have) is tried again after this. */
 #define PAUSE_NS 50000000ull
+/* Of jobs' steps between two looks at the sockets. */
+#define WORK_NS 3000000ull
+/* From one socket in a turn: who connects without end holds up nobody. */
+#define ACCEPTS 64
 
 static struct {
 	const struct server_options *options;
 	struct conn    *conn[SERVER_CONNS_MAX];
 	_Atomic unsigned conns;
+	unsigned        turn, writer;           /* of conn: whose turn was last, is next */
 	uint64_t        chores_ns, interval_ns; /* when next, and then after how long */
 	unsigned        chores_done, quiet_scans;
+	bool            threads, maps;          /* are being looked for */
+	bool            litter;                 /* of ended requests is there still */
+	uint64_t        ticket;                 /* of that */
+	uint32_t        modules;                /* so many were known before */
 	uint64_t        reclaim_ns;             /* when the ground wants to give memory back */
 	uint64_t        compile_ns;             /* when to go on with unwind tables */
+	uint64_t        wall_ns;                /* when to look at threads */
 	uint64_t        accept_ns, alone_ns;    /* not to be tried, not to be looked at before */
 	int             bell;                   /* readable: look at leave; < 0 none */
+	int             tid;                    /* of our thread */
+	uint64_t        late_ns;                /* when threads are to get their timers */
 	_Atomic bool    leave, called_off;
 	_Atomic unsigned wish;                  /* a port that the host wants; 0 none */
 	_Atomic bool    wish_heard;             /* its holder was asked */
@@ -40,7 +54,52 @@ static struct {
 void server_after_fork(void)
 {
 	memset(&server, 0, sizeof(server));
+	meter_after_fork();
+	conn_after_fork();
 	ports_after_fork();
+	strangers_after_fork();
+}
+
+static void close_conn(struct conn *c)
+{
+	meter_connection(-1);
+	conn_close(c);
+}
+
+/* Who can be spared most, so that nobody holds a place against others by doing nothing there. */
+static unsigned find_spare(void)
+{
+	uint64_t now = os_monotonic_ns(), most = 0;
+	unsigned found = server.conns;
+
+	for (unsigned i = 0; i < server.conns; i++) {
+		uint64_t spare = conn_spare(server.conn[i], now);
+
+		if (spare > most) {
+			most = spare;
+			found = i;
+		}
+	}
+	return found;
+}
+
+static bool make_room(void)
+{
+	unsigned who = find_spare();
+
+	if (who == server.conns)
+		return false;
+	close_conn(server.conn[who]);
+	server.conn[who] = server.conn[--server.conns];
+	return true;
+}
+
+/* Where the process has no descriptor left, too, somebody may give way. */
+static int accept_one(const struct listener *l)
+{
+	int fd = os_accept(l->fd);
+
+	return fd == -EMFILE && make_room() ? os_accept(l->fd) : fd;
 }
 
 static void accept_from(const struct listener *l)
@@ -49,17 +108,25 @@ static void accept_from(const struct listener *l)
 		server.chores_ns = 0;   /* at once, or poll would find it again and again */
 		return;
 	}
-	while (server.conns < SERVER_CONNS_MAX) {
-		int fd = os_accept(l->fd);
+	for (unsigned i = 0; i < ACCEPTS; i++) {
+		int fd = accept_one(l);
 		struct conn *c;
 
 		if (fd < 0 && fd != -EAGAIN)
 			server.accept_ns = os_monotonic_ns() + PAUSE_NS;
 		if (fd < 0)
 			return;
+		if (strangers_take(fd, &l->address, os_monotonic_ns()))
+			continue;
+		if (server.conns == SERVER_CONNS_MAX && !make_room()) {
+			os_close(fd);
+			return;
+		}
 		c = conn_open(fd, &l->address, &server.options->view);
-		if (c != NULL)
-			server.conn[server.conns++] = c;
+		if (c == NULL)
+			continue;
+		meter_connection(1);
+		server.conn[server.conns++] = c;
 	}
 }
 
@@ -67,7 +134,8 @@ static void accept_from(const struct listener *l)
 
 static size_t fill_poll(struct pollfd *fds)
 {
-	bool accepts = server.conns < SERVER_CONNS_MAX && os_monotonic_ns() >= server.accept_ns;
+	bool has_room = server.conns < SERVER_CONNS_MAX || find_spare() < server.conns;
+	bool accepts = has_room && os_monotonic_ns() >= server.accept_ns;
 	size_t n = ports_poll(fds, accepts);
 
 	for (unsigned i = 0; i < server.conns; i++)
@@ -79,7 +147,9 @@ static size_t fill_poll(struct pollfd *fds)
 
 static uint64_t next_due(void)
 {
-	uint64_t due = server.chores_ns, now = os_monotonic_ns();
+	bool is_behind = server.threads || server.maps || server.litter;
+	uint64_t due = is_behind ? 0 : server.chores_ns;
+	uint64_t now = os_monotonic_ns();
 
 	/* Without a bell we have to look ourselves. */
 	if (server.bell < 0 && now + PAUSE_NS < due)
@@ -90,24 +160,124 @@ static uint64_t next_due(void)
 		due = server.reclaim_ns;
 	if (server.compile_ns < due)
 		due = server.compile_ns;
+	if (server.late_ns < due)
+		due = server.late_ns;
+	if (server.wall_ns < due)
+		due = server.wall_ns;
+	if (strangers_due_ns() < due)
+		due = strangers_due_ns();
 	for (unsigned i = 0; i < server.conns; i++)
 		if (conn_due_ns(server.conn[i]) < due)
 			due = conn_due_ns(server.conn[i]);
 	return due;
 }
 
+static void go(unsigned i, short revents, uint64_t now_ns)
+{
+	struct conn *c = server.conn[i];
+	enum meter_part part = conn_works(c) ? METER_JOBS : METER_SOCKETS;
+
+	if (!conn_go(c, revents, now_ns)) {
+		close_conn(c);
+		server.conn[i] = NULL;
+	}
+	meter_step(part);
+}
+
+static bool is_writing(const struct conn *c)
+{
+	return conn_events(c) == POLLOUT;
+}
+
+/* The job of a client that has said its last word goes on in its turn. */
+static bool wants_reading(const struct conn *c, short revents, uint64_t now_ns)
+{
+	bool is_due = conn_due_ns(c) <= now_ns;
+
+	if (is_writing(c))
+		return false;
+	if (conn_works(c))
+		return (revents & ~POLLRDHUP) != 0 || (revents != 0 && !is_due);
+	return revents != 0 || is_due;
+}
+
+/* Requests are read, and whoever is late or gone is closed. */
+static void go_readers(const struct pollfd *fds, unsigned conns)
+{
+	uint64_t now = os_monotonic_ns();
+
+	for (unsigned i = 0; i < conns; i++)
+		if (wants_reading(server.conn[i], fds[i].revents, now))
+			go(i, fds[i].revents, now);
+}
+
+/* In turn, as long as there is time: poll finds the others again. */
+static void go_writers(const struct pollfd *fds, unsigned conns)
+{
+	uint64_t now = os_monotonic_ns(), end = now + WORK_NS;
+
+	for (unsigned n = 0; n < conns && now < end; n++) {
+		unsigned i = (server.writer + n) % conns;
+
+		if (server.conn[i] == NULL || !is_writing(server.conn[i]) ||
+		    (fds[i].revents == 0 && conn_due_ns(server.conn[i]) > now))
+			continue;
+		go(i, fds[i].revents, now);
+		now = os_monotonic_ns();
+		server.writer = now < end ? 0 : i + 1;
+	}
+}
+
+static bool wants_step(unsigned i, uint64_t now_ns)
+{
+	const struct conn *c = server.conn[i];
+
+	return c != NULL && conn_works(c) && conn_due_ns(c) <= now_ns;
+}
+
+/* Who had the least of our time, so that a small request waits for no large one; every other step
+ * goes round, so that none waits for ever.  False: no job has anything to do now. */
+static bool next_job(unsigned conns, bool round, unsigned *next, uint64_t now_ns)
+{
+	unsigned found = conns;
+
+	for (unsigned n = 1; n <= conns; n++) {
+		unsigned i = (server.turn + n) % conns;
+
+		if (!wants_step(i, now_ns))
+			continue;
+		if (found == conns || conn_steps(server.conn[i]) < conn_steps(server.conn[found]))
+			found = i;
+		if (round)
+			break;
+	}
+	if (round)
+		server.turn = found;
+	*next = found;
+	return found != conns;
+}
+
+static void go_jobs(unsigned conns)
+{
+	uint64_t now = os_monotonic_ns(), end = now + WORK_NS;
+	unsigned i;
+
+	for (bool round = false; now < end && next_job(conns, round, &i, now); round = !round) {
+		go(i, 0, now);
+		now = os_monotonic_ns();
+	}
+}
+
 static void go_all(const struct pollfd *fds)
 {
 	unsigned kept = 0, before = server.conns;
 
-	for (unsigned i = 0; i < before; i++) {
-		struct conn *c = server.conn[i];
-
-		if (conn_go(c, fds[i].revents, os_monotonic_ns()))
-			server.conn[kept++] = c;
-		else
-			conn_close(c);
-	}
+	go_readers(fds, before);
+	go_jobs(before);
+	go_writers(fds, before);
+	for (unsigned i = 0; i < before; i++)
+		if (server.conn[i] != NULL)
+			server.conn[kept++] = server.conn[i];
 	server.conns = kept;
 }
 
@@ -121,15 +291,9 @@ static void do_chores(void)
 	bool now_and_then = n % 8 == 0 || (n & (n - 1)) == 0;
 	bool wanted = ground->wants_refresh() && (now_and_then || server.quiet_scans < 8);
 
-	ports_reopen_lost();
-	if (now_and_then)
-		ground->find_threads();
-	if (wanted || n % UNASKED_SCAN == 0) {
-		uint32_t before = ground->modules();
-
-		ground->refresh();
-		server.quiet_scans = ground->modules() != before ? 0 : server.quiet_scans + 1;
-	}
+	ports_look();
+	server.threads |= now_and_then;
+	server.maps |= wanted || n % UNASKED_SCAN == 0;
 	server.interval_ns *= 2;
 	if (server.interval_ns > CHORES_MAX_NS)
 		server.interval_ns = CHORES_MAX_NS;
@@ -138,12 +302,34 @@ static void do_chores(void)
 	server.compile_ns = 0;
 }
 
+/* A step of what takes long where there are many threads or mappings. */
+static void go_on_with_chores(void)
+{
+	const struct ground *ground = server.options->view.ground;
+
+	if (server.threads) {
+		server.threads = ground->find_threads(&server.ticket);
+		if (!server.threads)
+			server.ticket = 0;
+	} else if (server.maps) {
+		if (server.ticket == 0)
+			server.modules = ground->modules();
+		server.maps = ground->refresh(&server.ticket);
+		if (server.maps)
+			return;
+		server.ticket = 0;
+		server.quiet_scans = ground->modules() != server.modules ? 0
+									 : server.quiet_scans + 1;
+	}
+}
+
 /* Half of the time at most: on a machine with one CPU the host has the other half. */
 static void compile(void)
 {
 	bool more = server.options->view.ground->compile();
 
 	server.compile_ns = more ? os_monotonic_ns() + COMPILE_PAUSE_NS : UINT64_MAX;
+	meter_step(METER_COMPILE);
 }
 
 /* False: the kernel lets us neither wait nor sleep. */
@@ -167,7 +353,7 @@ static bool wait_for(struct pollfd *fds, size_t n, uint64_t ns)
 static void cut(struct conn *c)
 {
 	os_cut(conn_fd(c));
-	conn_close(c);
+	close_conn(c);
 }
 
 /* Somebody else wants the port at this address. */
@@ -212,19 +398,33 @@ static bool loop_once(void)
 	/* An error of poll leaves revents as they are: all 0, from fill_poll. */
 	if (!wait_for(fds, n, due > now ? due - now : 0))
 		return false;
+	meter_begin_round();
 	if (fds[n - 1].revents != 0)
 		hear_bell();
-	go_all(fds + 2 * server.options->listen.count);
+	go_all(fds + n - 1 - server.conns);
 	for (i = 0; (l = ports_ready(fds, &i)) != NULL;)
 		accept_from(l);
 	for (i = 0; (a = ports_wanted(fds, &i)) != NULL;)
 		move(a);
+	strangers_close(os_monotonic_ns());
+	meter_step(METER_SOCKETS);
+	server.wall_ns = window_wall(server.options->view.ground);
+	meter_step(METER_WALL);
+	server.late_ns = server.options->view.ground->arm_late();
+	meter_step(METER_BIRTHS);
 	if (os_monotonic_ns() >= server.chores_ns)
 		do_chores();
-	if (os_monotonic_ns() >= server.reclaim_ns)
+	go_on_with_chores();
+	meter_step(METER_CHORES);
+	server.litter = conn_sweep();
+	meter_step(METER_MEMORY);
+	if (os_monotonic_ns() >= server.reclaim_ns) {
 		server.reclaim_ns = window_reclaim(server.options->view.ground);
+		meter_step(METER_RECLAIM);
+	}
 	if (os_monotonic_ns() >= server.compile_ns)
 		compile();
+	meter_end_round();
 	return true;
 }
 
@@ -278,10 +478,19 @@ bool server_asks_for(unsigned port, int tid)
 	return !atomic_compare_exchange_strong(&server.wish, &no, 0) && server.wish_heard;
 }
 
+static void ring_for_births(void)
+{
+	os_ring_bell(server.tid);
+}
+
 static void close_all(void)
 {
+	server.options->view.ground->listen_for_births(NULL);
 	while (server.conns > 0)
 		cut(server.conn[--server.conns]);
+	strangers_close(UINT64_MAX);
+	while (conn_sweep())
+		continue;
 	ports_close();
 	os_close(server.bell);
 }
@@ -291,8 +500,12 @@ int server_run(const struct server_options *options)
 	int status = 0;
 
 	server.options = options;
+	meter_begin();
 	server.bell = os_open_bell();
-	ports_open(&options->listen, options->port_tries);
+	server.tid = os_gettid();
+	if (server.bell >= 0)
+		options->view.ground->listen_for_births(ring_for_births);
+	ports_open(&options->listen, &options->ports);
 	take_wish();            /* from before there was a bell */
 	server.interval_ns = CHORES_FIRST_NS;
 	server.chores_ns = os_monotonic_ns() + CHORES_FIRST_NS;
@@ -300,5 +513,6 @@ int server_run(const struct server_options *options)
 		continue;
 	close_all();
 	options->view.ground->rest(true);
+	meter_end();
 	return status;
 }

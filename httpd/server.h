@@ -6,13 +6,15 @@
 
 #include "httpd/address.h"
 #include "httpd/exchange.h"
+#include "httpd/ports.h"
 
-/* One connection more waits in the kernel's queue. */
+/* For one connection more somebody gives way who has no request under way (conn_spare), or else it
+ * waits in the kernel's queue. */
 #define SERVER_CONNS_MAX 256
 
 struct server_options {
 	struct address_list listen;
-	unsigned            port_tries;
+	struct ports_options ports;
 	bool                is_pthread;         /* libc counts our thread among the host's */
 	struct desk_view    view;
 };

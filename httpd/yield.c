@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "encode/buf.h"
+#include "httpd/identity.h"
 #include "sampler/os.h"
 #include "sampler/sys.h"
 
@@ -75,7 +76,7 @@ static long receive(int fd)
 	if (c == NULL || c->cmsg_type != SCM_CREDENTIALS)
 		return 0;
 	memcpy(&from, CMSG_DATA(c), sizeof(from));
-	return from.uid == 0 || from.uid == (uid_t)sys_call0(SYS_geteuid);
+	return identity_may_ask(from.uid);
 }
 
 bool yield_is_asked(int fd)

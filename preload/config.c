@@ -1,8 +1,10 @@
 #include "preload/config.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "encode/buf.h"
 #include "sampler/compiler.h"
 #include "sampler/ground.h"
 #include "sampler/limits.h"
@@ -12,9 +14,11 @@ enum kind { TEXT, UINT, SIZE, TIME, CHOICE };
 
 static const char *const log_levels[] = { "quiet", "error", "info", "debug", NULL };
 static const char *const unwinders[] = { "auto", "fp", "libunwind", NULL };
+static const char *const clocks[] = { "auto", "timer", "perf", NULL };
 static const char *const symbols[] = { "none", "names", NULL };
-static const char *const children[] = { "all", "none", NULL };
+static const char *const children[] = { "all", "socket", "none", NULL };
 static const char *const switches[] = { "0", "1", NULL };
+static const char *const cmdlines[] = { "full", "argv0", "off", NULL };
 
 /* README's table is compared with this one by scripts/check-readme. */
 static const struct option {
@@ -37,6 +41,9 @@ static const struct option {
 	  .help = "how many following ports to try when one is taken" },
 	{ "CPU_HZ", UINT, "100", 0, GROUND_CPU_HZ_MAX, AT(cpu_hz), .allowed = "0 to 1000",
 	  .help = "samples per second of CPU time, for each thread; 0 off" },
+	{ "CPU_CLOCK", CHOICE, "auto", .choices = clocks, AT(cpu_clock),
+	  .allowed = "auto, timer or perf",
+	  .help = "auto, timer: the kernel's CPU timers; perf: perf_event_open, for high rates" },
 	{ "HEAP_RATE", SIZE, "512k", 0, GROUND_HEAP_RATE_MAX, AT(heap_rate),
 	  .allowed = "0 to 1024g", .help = "mean bytes between heap samples; 1 all, 0 off" },
 	{ "BLOCK_RATE", TIME, "10us", 0, GROUND_BLOCK_RATE_MAX, AT(block_rate),
@@ -57,14 +64,41 @@ static const struct option {
 	  .help = "profile only programs whose name matches one of these globs" },
 	{ "SKIP", TEXT, "", AT(skip), .allowed = "a text of less than 512 bytes",
 	  .help = "never profile programs whose name matches one of these globs" },
-	{ "CHILDREN", CHOICE, "all", .choices = children, AT(children), .allowed = "all or none",
-	  .help = "none: forked children neither sample nor serve" },
+	{ "CHILDREN", CHOICE, "all", .choices = children, AT(children),
+	  .allowed = "all, socket or none",
+	  .help = "socket: children serve on their abstract sockets only; none: forked ones not at "
+		  "all" },
+	{ "REGISTRY", TEXT, "", AT(registry), .allowed = "a text of less than 512 bytes",
+	  .help = "directory in which each process has a file for scrapers, by Prometheus' "
+		  "file_sd" },
 	{ "INSECURE", CHOICE, "0", .choices = switches, AT(insecure), .allowed = "0 or 1",
-	  .help = "1: allow an address that other machines can reach" },
+	  .help = "1: allow an address that other machines can reach, without a token" },
+	{ "TOKEN_FILE", TEXT, "", AT(token_file), .allowed = "a text of less than 512 bytes",
+	  .help = "file with the token that every request by TCP needs" },
+	{ "HOSTS", TEXT, "", AT(hosts), .allowed = "a text of less than 512 bytes",
+	  .help = "names, beside localhost, that a request may ask: a.example, *.b.example, *" },
+	{ "CORS", TEXT, "", AT(cors), .allowed = "a text of less than 512 bytes",
+	  .help = "origins of web pages that may read profiles: https://www.speedscope.app" },
+	{ "CMDLINE", CHOICE, "full", .choices = cmdlines, AT(cmdline),
+	  .allowed = "full, argv0 or off",
+	  .help = "how much is shown of the command line: full, argv0, off" },
 #undef AT
 };
 
 #define PREFIX "PPROFSHIM_"
+
+static uint64_t given;          /* a bit for each option that was set, and allowed */
+
+bool config_help_at(size_t i, struct config_help *out)
+{
+	if (i >= COUNT_OF(options))
+		return false;
+	*out = (struct config_help){ .name = options[i].name,
+				     .def = options[i].def,
+				     .allowed = options[i].allowed,
+				     .help = options[i].help };
+	return true;
+}
 
 static bool parse_choice(const struct option *o, const char *text, uint64_t *out)
 {
@@ -170,7 +204,9 @@ static void read_variable(struct config *c, const char *variable, bool only_log)
 		return;
 	if (o == NULL)
 		warn_unknown(name, (size_t)(equals - name));
-	else if (!set_option(c, o, equals + 1))
+	else if (set_option(c, o, equals + 1))
+		given |= UINT64_C(1) << (o - options);
+	else
 		log_line(LOG_ERROR, PREFIX, o->name, "=", equals + 1, ": not allowed; allowed: ",
 			 o->allowed, "; using ", o->def != NULL ? o->def : "PPROFSHIM_ADDR", NULL);
 }
@@ -179,6 +215,7 @@ void config_read(struct config *c, char *const *environ)
 {
 	memset(c, 0, sizeof(*c));
 	c->port = CONFIG_NO_PORT;
+	given = 0;
 	for (size_t i = 0; i < COUNT_OF(options); i++)
 		if (options[i].def != NULL)
 			(void)set_option(c, &options[i], options[i].def);
@@ -188,6 +225,59 @@ void config_read(struct config *c, char *const *environ)
 			read_variable(c, *e, only_log);
 		log_init((enum log_level)c->log);
 	}
+}
+
+/* --- as it is in force ----------------------------------------------------------------------- */
+
+static_assert(COUNT_OF(options) <= CONFIG_OPTIONS_MAX, "given has a bit for each");
+
+/* As it would be written: 512k, 10us. */
+static const char *number_text(enum kind kind, uint64_t n, char *room, size_t size)
+{
+	static const struct { uint64_t of; const char *name; } sizes[] = {
+		{ 1u << 30, "g" }, { 1u << 20, "m" }, { 1u << 10, "k" }, { 1, "" },
+	}, times[] = {
+		{ 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" }, { 1, "ns" },
+	};
+	struct buf b = buf_bounded(room, size);
+	const char *unit = "";
+
+	for (unsigned i = 0; kind != UINT && n != 0 && i < COUNT_OF(sizes); i++) {
+		uint64_t of = kind == SIZE ? sizes[i].of : times[i].of;
+
+		if (n % of != 0)
+			continue;
+		unit = kind == SIZE ? sizes[i].name : times[i].name;
+		n /= of;
+		break;
+	}
+	buf_unsigned(&b, n);
+	buf_string(&b, unit);
+	buf_end(&b);
+	return room;
+}
+
+bool config_at(const struct config *c, size_t i, struct config_line *out)
+{
+	const struct option *o = &options[i];
+	uint64_t n;
+
+	if (i >= COUNT_OF(options))
+		return false;
+	out->name = o->name;
+	out->is_set = (given >> i & 1) != 0;
+	memcpy(&n, (const char *)c + o->at, sizeof(n));
+	if (strncmp(o->name, "TOKEN", 5) == 0)
+		out->value = out->is_set ? "(not shown)" : "";
+	else if (!out->is_set && o->def == NULL)
+		out->value = "";
+	else if (o->kind == TEXT)
+		out->value = (const char *)c + o->at;
+	else if (o->kind == CHOICE)
+		out->value = o->choices[n];
+	else
+		out->value = number_text(o->kind, n, out->room, sizeof(out->room));
+	return true;
 }
 
 /* --- globs ----------------------------------------------------------------------------------- */

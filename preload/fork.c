@@ -6,6 +6,8 @@
 #include "httpd/desk.h"
 #include "preload/libunwind.h"
 #include "preload/sandbox.h"
+#include "sampler/asks.h"
+#include "sampler/births.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
@@ -18,6 +20,7 @@
 #include "sampler/modules.h"
 #include "sampler/tables.h"
 #include "sampler/threads.h"
+#include "sampler/wall.h"
 
 /* CPU time of a child before its desk comes: most children exec or end within it, and pay nothing
  * but a timer.  In the handler itself a desk would double the price of fork (what-breaks.md C9). */
@@ -50,15 +53,19 @@ static void settle_all(void)
 		sample_init(UNWIND_AUTO);
 	mapped_before_settling();
 	threads_after_fork();
+	asks_after_fork();
 	generations_after_fork(&cpu_table);
 	heap_after_fork();
 	mapped_after_fork();
 	locks_after_fork();
+	births_after_fork();
+	wall_after_fork();
 	modules_after_fork();
 	tables_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {
 		desk_stay_away();
+		cpu_ctl_raise_hz(0);
 		cpu_ctl_set_hz(0);
 		heap_set_rate(0);
 		locks_set_block_rate(0);

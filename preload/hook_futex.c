@@ -118,6 +118,19 @@ static enum locks_end end_of(long op, long result)
 	return result >= 0 || errno == ETIMEDOUT || errno == EINTR ? LOCKS_WAITED : LOCKS_REFUSED;
 }
 
+long hook_futex_later(long nr, long a, long b, long c, long d, long e, long f)
+{
+	/* Of several words nobody can say which one it is about. */
+	const void *on = nr == SYS_FUTEX_WAIT ? (const void *)a : NULL;
+	struct locks_wait pause;
+	long result;
+
+	locks_pause_begin(&pause, on);
+	result = real.syscall(nr, a, b, c, d, e, f);
+	locks_pause_end(&pause, end_of(FUTEX_WAIT, result));
+	return result;
+}
+
 static long wait(long word, long op, long value, long timeout, long word2, long value3)
 {
 	struct locks_wait w;

@@ -1,7 +1,7 @@
 /* preload/hook_locks.h -- what the doors of all locks have in common.
  *
  *     a lock      peek: free -> real            else: would it wait? begin, real, end
- *     an unlock   nobody is awaited -> real     else: charge begins, real, charge ends
+ *     an unlock   hook_unlock.c
  *     a pause     begin, real, end
  *
  * The doors take no time of their own from a lock that nobody waits for: a peek, and a jump.
@@ -66,28 +66,6 @@ static inline bool is_measured(void)
 		if (likely(free))                                \
 			return real.name args;                   \
 		return wait_in_##name args;                      \
-	}
-
-/* gives_way: others can have it after this. */
-#define UNLOCK_DOOR(name, params, args, lock, gives_way)         \
-	static COLD int charge_in_##name params                  \
-	{                                                        \
-		struct locks_charge charge;                      \
-		int result;                                      \
-                                                                 \
-		if (!is_measured() || !(gives_way))              \
-			return real.name args;                   \
-		locks_release_begin(&charge, lock);              \
-		result = real.name args;                         \
-		locks_release_end(&charge);                      \
-		return result;                                   \
-	}                                                        \
-                                                                 \
-	EXPORT int name params                                   \
-	{                                                        \
-		if (likely(!locks_is_awaited(lock)))             \
-			return real.name args;                   \
-		return charge_in_##name args;                    \
 	}
 
 /* on: what is waited for; before: what is done first. */

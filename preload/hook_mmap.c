@@ -1,5 +1,8 @@
 /* The doors of anonymous memory: all calls count (sampler/mapped.h).  libc's headers know mremap
- * with an ellipsis; its fifth argument is where a fifth parameter is. */
+ * with an ellipsis; its fifth argument is where a fifth parameter is.
+ *
+ * A page of the calling thread's own stack may go, too: as in hook_mprotect.c that must be known
+ * before. */
 #include <linux/mman.h>
 #include <sys/syscall.h>
 
@@ -7,6 +10,7 @@
 #include "preload/real.h"
 #include "sampler/mapped.h"
 #include "sampler/sys.h"
+#include "sampler/threads.h"
 
 #define X(result, name, params, args) EXPORT result name params;
 REAL_MAPPINGS(X)
@@ -33,6 +37,19 @@ static size_t page_of(int flags)
 	return bits != 0 ? (size_t)1 << bits : HUGE_PAGE;
 }
 
+static void will_go(const void *p, size_t n)
+{
+	threads_cut_stack((uintptr_t)p, round_up(n, PAGE));
+}
+
+/* A file may be shorter than its mapping. */
+static void will_be(const void *at, size_t n, int protection, int flags)
+{
+	if ((flags & MAP_FIXED) != 0 &&
+	    ((protection & PROT_READ) == 0 || (flags & MAP_ANONYMOUS) == 0))
+		will_go(at, n);
+}
+
 /* A file may take the place of anonymous memory. */
 static void mapped(void *p, size_t n, int flags)
 {
@@ -46,16 +63,20 @@ static void mapped(void *p, size_t n, int flags)
 
 EXPORT void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
-	void *p = real.mmap(at, n, protection, flags, fd, offset);
+	void *p;
 
+	will_be(at, n, protection, flags);
+	p = real.mmap(at, n, protection, flags, fd, offset);
 	mapped(p, n, flags);
 	return p;
 }
 
 EXPORT void *mmap64(void *at, size_t n, int protection, int flags, int fd, off_t offset)
 {
-	void *p = real.mmap64(at, n, protection, flags, fd, offset);
+	void *p;
 
+	will_be(at, n, protection, flags);
+	p = real.mmap64(at, n, protection, flags, fd, offset);
 	mapped(p, n, flags);
 	return p;
 }
@@ -63,8 +84,10 @@ EXPORT void *mmap64(void *at, size_t n, int protection, int flags, int fd, off_t
 EXPORT int munmap(void *p, size_t n)
 {
 	uint64_t ticket = mapped_ticket();
-	int result = real.munmap(p, n);
+	int result;
 
+	will_go(p, n);
+	result = real.munmap(p, n);
 	if (result == 0)
 		mapped_gone((uintptr_t)p, round_up(n, PAGE), ticket);
 	return result;
@@ -92,9 +115,14 @@ EXPORT void *mremap(void *p, size_t had, size_t n, int flags, void *to)
 {
 	uint64_t ticket = mapped_ticket();
 	bool known = mapped_knows((uintptr_t)p, had != 0 ? round_up(had, PAGE) : PAGE);
-	void *q = real.mremap(p, had, n, flags, to);
-	struct move move = { (uintptr_t)p, (uintptr_t)q, round_up(had, PAGE), round_up(n, PAGE) };
+	struct move move = { (uintptr_t)p, 0, round_up(had, PAGE), round_up(n, PAGE) };
+	void *q;
 
+	will_go(p, had);
+	if ((flags & MREMAP_FIXED) != 0)
+		will_go(to, n);
+	q = real.mremap(p, had, n, flags, to);
+	move.to = (uintptr_t)q;
 	if (q == FAILED)
 		return q;
 	if (known)

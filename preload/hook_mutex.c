@@ -1,5 +1,6 @@
 /* The doors of mutexes and spin locks, C11's too.  Those that only try have none: they neither wait
- * nor give anything back.  pthread_once has none: one wait in the life of a program. */
+ * nor give anything back.  pthread_once has none: one wait in the life of a program.  Unlocks:
+ * hook_unlock.c. */
 #include "preload/hook_locks.h"
 #include "preload/lock_words.h"
 
@@ -10,8 +11,6 @@ MUTEX_DOOR(pthread_mutex_lock, (pthread_mutex_t * m), (m))
 MUTEX_DOOR(pthread_mutex_timedlock, (pthread_mutex_t * m, const struct timespec *until), (m, until))
 MUTEX_DOOR(pthread_mutex_clocklock,
 	   (pthread_mutex_t * m, clockid_t clock, const struct timespec *until), (m, clock, until))
-
-UNLOCK_DOOR(pthread_mutex_unlock, (pthread_mutex_t * m), (m), m, mutex_gives_way(m))
 
 /* --- C11 ------------------------------------------------------------------------------------- */
 
@@ -24,11 +23,7 @@ UNLOCK_DOOR(pthread_mutex_unlock, (pthread_mutex_t * m), (m), m, mutex_gives_way
 MTX_DOOR(mtx_lock, (mtx_t * m), (m))
 MTX_DOOR(mtx_timedlock, (mtx_t * m, const struct timespec *until), (m, until))
 
-UNLOCK_DOOR(mtx_unlock, (mtx_t * m), (m), m, mutex_gives_way(MTX(m)))
-
 /* --- spin locks ------------------------------------------------------------------------------ */
 
 LOCK_DOOR(pthread_spin_lock, (pthread_spinlock_t * s), (s), (const void *)(uintptr_t)s,
 	  spin_is_free(s), !spin_is_free(s), has_waited)
-
-UNLOCK_DOOR(pthread_spin_unlock, (pthread_spinlock_t * s), (s), (const void *)(uintptr_t)s, true)

@@ -22,5 +22,3 @@ WRITE_DOOR(pthread_rwlock_timedwrlock, (pthread_rwlock_t * l, const struct times
 	   (l, until))
 WRITE_DOOR(pthread_rwlock_clockwrlock,
 	   (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until), (l, clock, until))
-
-UNLOCK_DOOR(pthread_rwlock_unlock, (pthread_rwlock_t * l), (l), l, true)

@@ -13,6 +13,7 @@
 #include "preload/real.h"
 #include "preload/sandbox.h"
 #include "sampler/clock.h"
+#include "sampler/thread_names.h"
 
 int unshare(int flags);
 int setns(int fd, int kind);
@@ -29,6 +30,11 @@ EXPORT int prctl(int what, long a, long b, long c, long d)
 
 	if (what == PR_SET_TSC && a == PR_TSC_SIGSEGV)
 		clock_forbid_counter();
+	if (what == PR_SET_NAME) {
+		result = real.prctl(what, a, b, c, d);
+		thread_names_changed();
+		return result;
+	}
 	/* Without a filter it is only a question whether there are filters. */
 	if (what != PR_SET_SECCOMP || (a == SECCOMP_MODE_FILTER && b == 0))
 		return real.prctl(what, a, b, c, d);
@@ -79,12 +85,16 @@ long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long 
 
 	if (nr == SYS_futex)
 		return hook_futex(a, b, c, d, e, f);
+	if (nr == SYS_FUTEX_WAITV || nr == SYS_FUTEX_WAIT)
+		return hook_futex_later(nr, a, b, c, d, e, f);
 	if (nr == SYS_unshare)
 		return unshare((int)a);
 	if (nr == SYS_setns)
 		return setns((int)a, (int)b);
 	if (nr == SYS_prctl)
 		return prctl((int)a, b, c, d, e);
+	if (nr == SYS_exit_group)
+		desk_end();
 	if (nr == SYS_seccomp && installs_filter(a, b, c))
 		return install_filter(a, b, c);
 	result = real.syscall(nr, a, b, c, d, e, f);
@@ -100,10 +110,16 @@ long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long 
 	return result;
 }
 
-const bool hook_syscall_has_door[HOOK_SYSCALL_NUMBERS] = {
-	[SYS_unshare] = true,   [SYS_setns] = true,     [SYS_prctl] = true,
-	[SYS_seccomp] = true,   [SYS_capset] = true,    [SYS_setuid] = true,
-	[SYS_setgid] = true,    [SYS_setreuid] = true,  [SYS_setregid] = true,
-	[SYS_setresuid] = true, [SYS_setresgid] = true, [SYS_setgroups] = true,
-	[SYS_LANDLOCK_RESTRICT_SELF] = true,                            [SYS_futex] = true,
+#define DOOR   HOOK_SYSCALL_DOOR
+#define SHARES HOOK_SYSCALL_SHARES
+
+const uint8_t hook_syscall_has_door[HOOK_SYSCALL_NUMBERS] = {
+	[SYS_unshare] = DOOR,   [SYS_setns] = DOOR,     [SYS_prctl] = DOOR,
+	[SYS_exit_group] = DOOR,
+	[SYS_seccomp] = DOOR,   [SYS_capset] = DOOR,    [SYS_setuid] = DOOR,
+	[SYS_setgid] = DOOR,    [SYS_setreuid] = DOOR,  [SYS_setregid] = DOOR,
+	[SYS_setresuid] = DOOR, [SYS_setresgid] = DOOR, [SYS_setgroups] = DOOR,
+	[SYS_LANDLOCK_RESTRICT_SELF] = DOOR,            [SYS_futex] = DOOR,
+	[SYS_FUTEX_WAITV] = DOOR,                               [SYS_FUTEX_WAIT] = DOOR,
+	[SYS_vfork] = SHARES,   [SYS_clone] = SHARES,   [SYS_clone3] = SHARES,
 };

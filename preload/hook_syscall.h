@@ -2,7 +2,7 @@
 #ifndef PRELOAD_HOOK_SYSCALL_H
 #define PRELOAD_HOOK_SYSCALL_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "sampler/compiler.h"
 
@@ -10,7 +10,12 @@
 #define HOOK_SYSCALL_NUMBERS 512
 
 /* The calls that do not. */
-extern HIDDEN const bool hook_syscall_has_door[HOOK_SYSCALL_NUMBERS];
+enum hook_syscall {
+	HOOK_SYSCALL_NONE,
+	HOOK_SYSCALL_SHARES,            /* makes a child that may run on its parent's data */
+	HOOK_SYSCALL_DOOR,
+};
+extern HIDDEN const uint8_t hook_syscall_has_door[HOOK_SYSCALL_NUMBERS];
 
 /* Takes what the host gave to syscall(), and does what it would. */
 long hook_syscall_by_door(long nr, long a, long b, long c, long d, long e, long f);

@@ -15,15 +15,18 @@
 #include "httpd/desk.h"
 #include "preload/config.h"
 #include "preload/fork.h"
+#include "preload/hook_unlock.h"
 #include "preload/libunwind.h"
 #include "preload/real.h"
 #include "preload/scope.h"
 #include "preload/signals.h"
 #include "preload/startup.h"
+#include "sampler/births.h"
 #include "sampler/clock.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
+#include "sampler/cpu_perf.h"
 #include "sampler/heap.h"
 #include "sampler/locks.h"
 #include "sampler/mapped.h"
@@ -33,6 +36,7 @@
 #include "sampler/self.h"
 #include "sampler/sys.h"
 #include "sampler/threads.h"
+#include "sampler/wall.h"
 
 /* Below the main thread's stack the kernel maps nothing else for as long (arch/x86/mm/mmap.c,
  * SIZE_128M: the smallest gap). */
@@ -136,7 +140,7 @@ static void start_ground(void)
 
 static bool start_cpu(void)
 {
-	int err = cpu_init(config.memory / 16 * 7);
+	int err = cpu_init(config.memory / 32 * 11);
 
 	if (err == 0)
 		err = signals_init();
@@ -156,6 +160,18 @@ static void start_heap(void)
 		count_add(COUNT_HEAP_SHADOWED);
 	heap_set_rate(config.heap_rate);
 	self.heap_left = 0;     /* the main thread draws its first gap now */
+}
+
+static void start_births(void)
+{
+	if (births_init(config.memory / 32) < 0)
+		log_line(LOG_ERROR, "no memory: no profile of who makes threads", NULL);
+}
+
+static void start_wall(void)
+{
+	if (wall_init(config.memory / 16) < 0)
+		log_line(LOG_ERROR, "no memory: no wall-clock profile", NULL);
 }
 
 static void start_mapped(void)
@@ -196,28 +212,47 @@ static const char *address(char *out)
 {
 	char digits[8];
 	size_t n = sizeof(digits) - 1;
+	uint64_t port = config.port;
 
-	if (config.port == CONFIG_NO_PORT)
+	if (port == CONFIG_NO_PORT)
 		return config.addr;
 	digits[n] = '\0';
 	do
-		digits[--n] = (char)('0' + config.port % 10);
-	while ((config.port /= 10) != 0);
+		digits[--n] = (char)('0' + port % 10);
+	while ((port /= 10) != 0);
 	strcpy(out, "127.0.0.1:");
 	return strcat(out, digits + n);
+}
+
+/* Returns how many. */
+static size_t list_options(struct desk_option option[CONFIG_OPTIONS_MAX])
+{
+	static struct config_line line[CONFIG_OPTIONS_MAX];
+	size_t n = 0;
+
+	for (; n < CONFIG_OPTIONS_MAX && config_at(&config, n, &line[n]); n++)
+		option[n] = (struct desk_option){ line[n].name, line[n].value, line[n].is_set };
+	return n;
 }
 
 /* 0, or -errno: there will be none. */
 static int prepare_desk(void)
 {
+	static struct desk_option option[CONFIG_OPTIONS_MAX];
 	static char addr[24];
 	struct desk_options options = {
 		.addr = address(addr),
 		.default_addr = "127.0.0.1:6060",
-		.port_tries = (unsigned)config.port_tries,
-		.insecure = config.insecure != 0,
+		.ports = { .tries = (unsigned)config.port_tries,
+			   .for_children = config.children != CONFIG_CHILDREN_SOCKET },
+		.registry = config.registry,
+		.policy = { .token_file = config.token_file, .hosts = config.hosts,
+			    .origins = config.cors, .insecure = config.insecure != 0 },
+		.cmdline = (enum desk_cmdline)config.cmdline,
 		.names = config.symbols == CONFIG_SYMBOLS_NAMES,
 		.ground = &ground_table,
+		.option = option,
+		.options = list_options(option),
 		.allocate_tls = (void *(*)(void *))dlsym(RTLD_DEFAULT, "_dl_allocate_tls"),
 		.create_thread = create_pthread,
 	};
@@ -229,7 +264,9 @@ static bool start_desk(int err)
 {
 	if (err == 0)
 		err = desk_start();
-	if (err < 0 && err != -EINVAL)
+	if (err == 0)
+		desk_wait_until_parted();
+	else if (err != -EINVAL)
 		log_line(LOG_ERROR, "no thread: profiles are recorded, but not served", NULL);
 	return err == 0;
 }
@@ -242,11 +279,24 @@ static bool counts_threads_at_fork(void)
 	return version != NULL && *version >= 0x030c0000;
 }
 
-/* Last: until here nothing could take a tick. */
+static void start_clock(void)
+{
+	int err = config.cpu_clock == CONFIG_CLOCK_PERF ? cpu_perf_init() : 0;
+
+	if (err < 0)
+		log_line(LOG_ERROR, "PPROFSHIM_CPU_CLOCK=perf: ",
+			 err == -ENOSYS ? "this kernel has no perf_event_open"
+			 : err == -EMFILE ? "no descriptor left"
+			 : "perf_event_open is refused (kernel.perf_event_paranoid, a filter)",
+			 "; using timer", NULL);
+}
+
+/* After all that a tick needs; before the desk, which says the rate and is told others. */
 static void start_ticking(void)
 {
 	signals_look_at_mask(self.slot);
 	signals_look_at_stack();
+	start_clock();
 	cpu_ctl_set_hz((unsigned)config.cpu_hz);
 }
 
@@ -260,6 +310,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	(void)argv;
 	environment = envp;
 	real_resolve();
+	hook_unlock_resolved();
 	if (is_wanted()) {
 		start_ground();
 		/* Before the tables, whose page tables a fork does not copy: what it does copy is
@@ -270,11 +321,13 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 		start_heap();
 		start_mapped();
 		start_locks();
-		has_desk = start_desk(desk);
-		fork_init(config.children == CONFIG_CHILDREN_ALL, has_desk,
-			  counts_threads_at_fork());
+		start_births();
+		start_wall();
 		if (has_cpu)
 			start_ticking();
+		has_desk = start_desk(desk);
+		fork_init(config.children != CONFIG_CHILDREN_NONE, has_desk,
+			  counts_threads_at_fork());
 	}
 	errno = host_errno;
 }

@@ -59,7 +59,7 @@ bool libunwind_open(void)
 	}
 	calls.accessors = get_accessors(*space);
 	unwind_libunwind_init(&calls);
-	threads_reserve(sizeof(struct unwind_libunwind));
+	scratch_reserve(sizeof(struct unwind_libunwind));
 	altstack_need(UNWIND_LIBUNWIND_TICK_BYTES);
 	log_line(LOG_ERROR, "PPROFSHIM_UNWINDER=libunwind: its locks are not safe in signal "
 		 "handlers: this program may hang", NULL);

@@ -8,7 +8,9 @@
  *     priority-protected           ceiling << 19    ceiling << 19 | 1 or 2       as its type
  *     elided (Intel TSX)           as its type; while it is elided it is 0, and nobody waits
  *     read-write                   __readers: 1 write phase, 2 a writer has it or is the next,
- *                                  4 a reader waits for the phase, then the number of readers
+ *                                  4 a reader waits for the phase, then the number of readers;
+ *                                  __wrphase_futex: not 0 in a write phase,
+ *                                  or if a writer sleeps until it comes
  *     semaphore                    the low half is the value
  *     spin lock (x86)              1                0 and below
  *
@@ -23,13 +25,18 @@
 #include <semaphore.h>
 #include <stdbool.h>
 
+#include "sampler/compiler.h"
+
 #define LOCK_WORD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
-/* --- the peeks: false is looked at again, by the functions below ----------------------------- */
+/* --- the peeks: false is looked at again, by the functions below -----------------------------
+ *
+ * Read plainly, beside whoever writes: one read of an int, and the compiler makes one instruction
+ * of it and its test, which it keeps apart in an atomic one. */
 
 static inline bool mutex_looks_free(const pthread_mutex_t *m)
 {
-	return LOCK_WORD(m->__data.__lock) == 0;
+	return m->__data.__lock == 0;
 }
 
 #define RWLOCK_WRITE_PHASE 1u
@@ -38,22 +45,25 @@ static inline bool mutex_looks_free(const pthread_mutex_t *m)
 
 static inline bool rwlock_looks_free_to_read(const pthread_rwlock_t *l)
 {
-	return (LOCK_WORD(l->__data.__readers) & RWLOCK_WRITER) == 0;
+	/* 0: it is the readers' phase, and no writer sleeps, for whom some locks make readers wait.
+	 * Each reader writes __readers, and a look at that would wait for the write. */
+	return likely(l->__data.__wrphase_futex == 0) ||
+	       (l->__data.__readers & RWLOCK_WRITER) == 0;
 }
 
 static inline bool rwlock_looks_free_to_write(const pthread_rwlock_t *l)
 {
-	return (LOCK_WORD(l->__data.__readers) & ~RWLOCK_WRITE_PHASE) == 0;
+	return (l->__data.__readers & ~RWLOCK_WRITE_PHASE) == 0;
 }
 
 static inline bool semaphore_is_free(const sem_t *s)
 {
-	return LOCK_WORD(*(const unsigned *)(const void *)s) != 0;
+	return *(const unsigned *)(const void *)s != 0;
 }
 
 static inline bool spin_is_free(const pthread_spinlock_t *s)
 {
-	return LOCK_WORD(*s) > 0;
+	return *s > 0;
 }
 
 /* --- where the peek has said no -------------------------------------------------------------- */

@@ -153,7 +153,8 @@ static void *find_next(const char *name)
 	return there ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
-/* True if two addresses are of one object. */
+/* True if two addresses are of one object.  (dladdr looks at each of its symbols; but before we
+ * know that there is no sanitizer, dl_iterate_phdr may be its.) */
 static bool same_object(const void *a, const void *b)
 {
 	Dl_info of_a, of_b;
@@ -181,7 +182,8 @@ static void resolve_operators(void)
 	REAL_NEW(X)
 	REAL_DELETE(X)
 #undef X
-	real.new_counts = same_object((void *)real._Znwm, (void *)real.malloc);
+	real.new_counts = (void *)real._Znwm != (void *)plain_new &&
+			  same_object((void *)real._Znwm, (void *)real.malloc);
 	if (!real.new_counts && !scope_hide(names, COUNT_OF(names)))
 		count_add(COUNT_MAP_REFUSED);
 }
@@ -194,7 +196,7 @@ static void *find_condition(const char *name)
 	void *found = find_next(name);
 	void *newer = found != NULL ? dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2") : NULL;
 
-	return newer != NULL && same_object(newer, found) ? newer : found;
+	return newer != NULL && newer != found && same_object(newer, found) ? newer : found;
 }
 
 /* Each at once what it stays: the host's threads may use them. */

@@ -22,6 +22,7 @@
 
 typedef void (*real_handler)(int);
 typedef void *(*real_start)(void *);
+typedef int (*real_child)(void *);
 
 /* X(result, name, parameters, arguments) */
 #define REAL_BLOCKS(X)                                                                             \
@@ -41,6 +42,8 @@ typedef void *(*real_start)(void *);
 	X(int, pthread_create,                                                                     \
 	  (pthread_t * t, const pthread_attr_t *attr, real_start start, void *arg),                \
 	  (t, attr, start, arg))                                                                   \
+	X(int, thrd_create, (thrd_t * t, thrd_start_t start, void *arg), (t, start, arg))          \
+	X(int, pthread_setname_np, (pthread_t t, const char *name), (t, name))                     \
 	X(int, dlclose, (void *handle), (handle))                                                  \
 	X(int, bind, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))  \
 	X(int, listen, (int fd, int backlog), (fd, backlog))                                       \
@@ -57,6 +60,17 @@ typedef void *(*real_start)(void *);
 	X(int, setgroups, (size_t n, const gid_t *id), (n, id))                                    \
 	X(int, initgroups, (const char *user, gid_t id), (user, id))                               \
 	X(int, capset, (void *head, const void *data), (head, data))                               \
+	X(void, _exit, (int status), (status))                                                     \
+	X(void, _Exit, (int status), (status))                                                     \
+	X(void, quick_exit, (int status), (status))                                                \
+	X(int, vfork, (void), ())                                                                  \
+	X(int, __vfork, (void), ())                                                                \
+	X(int, clone,                                                                              \
+	  (real_child child, void *stack, int flags, void *arg, void *a, void *b, void *c),        \
+	  (child, stack, flags, arg, a, b, c))                                                     \
+	X(int, __clone,                                                                            \
+	  (real_child child, void *stack, int flags, void *arg, void *a, void *b, void *c),        \
+	  (child, stack, flags, arg, a, b, c))                                                     \
 	X(int, prctl, (int what, long a, long b, long c, long d), (what, a, b, c, d))              \
 	X(long, syscall, (long nr, long a, long b, long c, long d, long e, long f),                \
 	  (nr, a, b, c, d, e, f))                                                                  \

@@ -34,6 +34,11 @@
 	X(LOCK_NO_SITE, lock_no_site, "lock samples without memory for their site: [evicted]")     \
 	X(LOCK_NESTED, lock_nested, "lock samples where no stack can be taken: [evicted]")         \
 	X(LOCK_EVICTED, lock_evicted, "lock sites that others took the memory of: [evicted]")      \
+	X(CREATE_NO_STACK, create_no_stack, "threads whose maker's stack has no room: [evicted]") \
+	X(CREATE_NO_SITE, create_no_site, "threads whose maker's site has no room: [evicted]")     \
+	X(CREATE_NESTED, create_nested, "threads made where no stack can be taken: [evicted]")     \
+	X(WALL_NO_STACK, wall_no_stack, "wall-clock stacks without memory: [evicted]")             \
+	X(WALL_NO_SITE, wall_no_site, "wall-clock sites without memory: [evicted]")                \
 	X(STACK_TRUNCATED, stack_truncated, "stacks that do not reach their outermost frame")      \
 	X(THREAD_NO_SLOT, thread_no_slot, "threads without a slot: not sampled")                   \
 	X(THREAD_NO_TIMER, thread_no_timer, "threads without a CPU timer: no CPU samples")         \
@@ -42,6 +47,7 @@
 	X(THREAD_NO_NAME, thread_no_name, "thread names without room: recorded as unnamed")        \
 	X(MODULE_NO_ROW, module_no_row, "mapped objects without a row: addresses without names")   \
 	X(MODULE_NO_TABLES, module_no_tables, "loaded objects whose unwind tables found no room")  \
+	X(SINCE_FORGOTTEN, since_forgotten, "clients of delta_*: their next is since the start")   \
 	X(MAP_REFUSED, map_refused, "requests for memory that the kernel refused")                 \
 	X(LOG_LOST, log_lost, "log lines that could not be written")
 

@@ -1,12 +1,14 @@
 #include "sampler/cpu.h"
 
 #include "sampler/altstack.h"
+#include "sampler/asks.h"
 #include "sampler/cpu_ctl.h"
+#include "sampler/cpu_perf.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/thread_names.h"
-#include "sampler/unwind_ahead.h"
+#include "sampler/wall_hits.h"
 
 struct generations cpu_table;
 
@@ -37,7 +39,9 @@ const void *cpu_cookie(void)
 
 int cpu_is_tick(const siginfo_t *info)
 {
-	return info->si_code == SI_TIMER && info->si_value.sival_ptr == cpu_cookie();
+	return (info->si_code == SI_TIMER &&
+		(info->si_value.sival_ptr == cpu_cookie() || asks_is(info))) ||
+	       cpu_perf_is(info);
 }
 
 void cpu_set_period(uint64_t ns)
@@ -55,28 +59,39 @@ void cpu_at_next_tick(bool (*f)(void))
 	atomic_store(&cpu.at_next_tick, f);
 }
 
+static const struct sample_losses losses = { COUNT_CPU_NO_STACK, COUNT_CPU_NO_SITE };
+
+/* That have expired by now. */
+static uint64_t periods(const siginfo_t *info)
+{
+	return 1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0);
+}
+
 static HOT void record(const siginfo_t *info, const ucontext_t *uc, struct capture *c)
 {
 	const stack_t *alt = &uc->uc_stack;
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
-	uint64_t ticks = 1 + (info->si_overrun > 0 ? (uint64_t)info->si_overrun : 0);
-	static const struct sample_losses losses = { COUNT_CPU_NO_STACK, COUNT_CPU_NO_SITE };
+	bool is_perf = cpu_perf_is(info);
+	uint64_t ticks = is_perf ? 1 : cpu_ctl_ticked(periods(info));
 	struct site_key key;
 	uint32_t row;
 
+	if (!is_perf && !cpu_perf_leaves(self.slot, uc))
+		return;
 	if ((alt->ss_flags & SS_DISABLE) == 0) {
 		bounds.alt_lo = (uintptr_t)alt->ss_sp;
 		bounds.alt_hi = bounds.alt_lo + alt->ss_size;
 	}
 	regs_from_signal(&c->regs, uc);
-	unwind_look_ahead(&c->work, &c->regs, &bounds);
+	sample_look_ahead(c, &bounds);
 	self.name = thread_names_mine();
 	key = (struct site_key){ .thread = self.name, .labels = self.labels };
 	row = sample_row(c, &bounds, &cpu_table, &key, &losses);
 	if (row == 0)
 		return;
 	sites_add(&cpu_table.sites, row, CPU_SAMPLES, ticks, ticks * cpu_period());
+	wall_hits_add(row, ticks * cpu_period());
 }
 
 static bool was_early(void)
@@ -105,6 +120,13 @@ static bool has_room(const stack_t *alt)
 	return true;
 }
 
+static bool may_count_event(const siginfo_t *info)
+{
+	if (!cpu_ctl_may_tick())
+		cpu_perf_end(self.slot);        /* sampling is off, or by one timer for all */
+	return cpu_perf_counts(self.slot, info);
+}
+
 HOT void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 {
 	struct capture *c;
@@ -123,10 +145,16 @@ HOT void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 	}
 	if (!has_room(&uc->uc_stack))
 		return;
+	if (unlikely(asks_is(info))) {
+		asks_answer(info, uc);
+		return;
+	}
 	if (threads_is_in(CAPTURE_TICK)) {
 		count_add(COUNT_CPU_NESTED);
 		return;
 	}
+	if (unlikely(cpu_perf_is(info)) && !may_count_event(info))
+		return;
 	if (was_early()) {
 		cpu_ctl_begin_anew();   /* else all children would tick at the same places */
 		return;
@@ -136,5 +164,45 @@ HOT void cpu_tick(const siginfo_t *info, const ucontext_t *uc)
 		return;
 	threads_begin(CAPTURE_TICK);
 	record(info, uc, c);
+	threads_end(CAPTURE_TICK);
+	if (cpu_ctl_may_tick())
+		cpu_perf_follow(self.slot, cpu_period());
+}
+
+/* --- the end of a thread --------------------------------------------------------------------- */
+
+/* As if it were in the first instruction of the function that it began with, called from here: the
+ * return address is the one of sample_row, below the stack pointer of this moment.  Our own frames
+ * are left out. */
+static NOINLINE void record_end(struct capture *c, uint64_t ticks)
+{
+	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
+					      .hi = self.slot->stack_hi };
+	struct site_key key = { .thread = thread_names_now(), .labels = self.labels };
+	uint32_t row;
+
+	regs_here(&c->regs);
+	c->regs.r[REGS_PC] = (uintptr_t)self.slot->start;
+	c->regs.r[REGS_SP] -= sizeof(uintptr_t);
+	row = sample_row(c, &bounds, &cpu_table, &key, &losses);
+	if (row != 0)
+		sites_add(&cpu_table.sites, row, CPU_SAMPLES, ticks, ticks * cpu_period());
+}
+
+void cpu_thread_ends(void)
+{
+	uint64_t ticks;
+	struct capture *c;
+
+	if (self.phase != SELF_READY || self.slot == NULL || threads_sealed())
+		return;
+	ticks = cpu_ctl_last();
+	if (likely(ticks == 0) || self.slot->start == NULL || threads_is_in(CAPTURE_TICK))
+		return;
+	c = threads_capture(CAPTURE_TICK);
+	if (c == NULL)
+		return;
+	threads_begin(CAPTURE_TICK);
+	record_end(c, ticks);
 	threads_end(CAPTURE_TICK);
 }

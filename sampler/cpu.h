@@ -26,6 +26,10 @@ int cpu_is_tick(const siginfo_t *info);
 
 void cpu_tick(const siginfo_t *info, const ucontext_t *uc);
 
+/* The calling thread ends: what it has used since its last tick, which the kernel will not notice
+ * any more, is counted on the function that it began with (slot->start). */
+void cpu_thread_ends(void);
+
 /* The value our timers carry. */
 const void *cpu_cookie(void);
 

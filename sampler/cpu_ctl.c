@@ -1,83 +1,48 @@
 #include "sampler/cpu_ctl.h"
 
+#include <errno.h>
 #include <stddef.h>
 
+#include "sampler/asks.h"
 #include "sampler/count.h"
 #include "sampler/cpu.h"
+#include "sampler/cpu_due.h"
+#include "sampler/cpu_late.h"
+#include "sampler/cpu_perf.h"
+#include "sampler/cpu_run.h"
 #include "sampler/cpu_timers.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/self.h"
 
 #define TIMER_IN_WORK (-1)      /* thread_slot.timer while it is being made */
-#define ONE_REFUSED   (-1)      /* ctl.one while all threads are without */
+#define ONE_REFUSED   (-1)      /* cpu_run.one while all threads are without */
 #define CHANGE        (CPU_HOLDS + 1u)  /* thread_slot.held: the reasons, and above them a count */
 
 static struct {
-	_Atomic unsigned hz;
-	_Atomic uint64_t period_ns;     /* of the timers; a tick's weight is cpu_period */
-	_Atomic int      one;           /* the timer for all, its id + 1; 0: each has its own */
-	_Atomic unsigned holders;       /* threads that are held */
-	_Atomic bool     ignored, desk_works, was_short;
-	uint64_t         random;        /* of our thread */
+	_Atomic unsigned hz;            /* in force: the greater one of these */
+	unsigned         base_hz, raised_hz;
+	_Atomic bool     was_short;
 } ctl;
 
 unsigned cpu_ctl_hz(void)
+{
+	return ctl.base_hz;
+}
+
+unsigned cpu_ctl_hz_now(void)
 {
 	return ctl.hz;
 }
 
 bool cpu_ctl_ticks(void)
 {
-	return ctl.hz != 0 && !ctl.ignored;
+	return ctl.hz != 0 && !cpu_run.ignored;
 }
 
-/* --- going and standing still ---------------------------------------------------------------- */
-
-static bool is_still(const struct thread_slot *slot)
+bool cpu_ctl_may_tick(void)
 {
-	return (slot->held & CPU_HOLDS) != 0 || ctl.ignored;
-}
-
-static bool one_is_still(void)
-{
-	return ctl.holders != 0 || ctl.ignored || ctl.desk_works;
-}
-
-static void stop(int timer)
-{
-	/* A tick that is on its way is delivered before this call returns. */
-	if (timer > 0)
-		(void)!os_timer_set(timer - 1, 0, 0);
-}
-
-/* Anywhere in the first period, so that threads born together do not tick together and short ones
- * are sampled as often as long ones. */
-static void start(int timer)
-{
-	uint64_t *random = self.phase == SELF_DESK ? &ctl.random : &self.random;
-	uint64_t period = ctl.period_ns;
-
-	if (timer > 0)
-		(void)!os_timer_set(timer - 1, 1 + random_next(random) % period, period);
-}
-
-static void start_own(struct thread_slot *slot)
-{
-	if (is_still(slot))
-		return;
-	start(slot->timer);
-	if (is_still(slot))             /* meanwhile: whoever did it may have been before us */
-		stop(slot->timer);
-}
-
-static void start_one(void)
-{
-	if (ctl.one <= 0 || one_is_still())
-		return;
-	start(ctl.one);
-	if (one_is_still())
-		stop(ctl.one);
+	return self.slot != NULL && ctl.hz != 0 && cpu_run.one == 0 && !cpu_run_is_still(self.slot);
 }
 
 /* --- having one ------------------------------------------------------------------------------ */
@@ -85,7 +50,7 @@ static void start_one(void)
 /* A timer for this thread, if it still has the slot. */
 static bool may_have_timer(const struct thread_slot *slot, int tid)
 {
-	return tid != 0 && slot->tid == tid && ctl.hz != 0 && ctl.one == 0;
+	return tid != 0 && slot->tid == tid && ctl.hz != 0 && cpu_run.one == 0;
 }
 
 static void note_refusal(struct thread_slot *slot, bool refused)
@@ -116,25 +81,83 @@ static bool make_timer(struct thread_slot *slot)
 		cpu_ctl_disarm(slot);
 		return false;
 	}
-	note_refusal(slot, timer < 0);
+	/* Else there is no such thread any more (one that a scan has met just before its end). */
+	note_refusal(slot, timer < 0 && timer != -EINVAL);
+	if (timer < 0)
+		cpu_due_stop(slot);
 	return timer > 0;
 }
 
 void cpu_ctl_arm(struct thread_slot *slot)
 {
 	if (make_timer(slot))
-		start_own(slot);
+		cpu_run_start_own(slot);
+}
+
+void cpu_ctl_begin(struct thread_slot *slot)
+{
+	uint64_t first_ns;
+
+	if (!may_have_timer(slot, slot->tid) || cpu_run_is_still(slot)) {
+		cpu_ctl_arm(slot);
+		return;
+	}
+	first_ns = cpu_run_draw_first();
+	cpu_due_born(slot, first_ns);
+	if (!cpu_late_join(slot) && make_timer(slot))
+		cpu_run_start_own_at(slot, first_ns);
+}
+
+static void arm_late(struct thread_slot *slot)
+{
+	uint64_t first_ns;
+
+	if (!make_timer(slot) || cpu_run_is_still(slot))
+		return;
+	first_ns = cpu_due_left(slot, slot->tid, cpu_run.period_ns);
+	if (first_ns != 0)
+		cpu_run_start_own_at(slot, first_ns);
+	else
+		cpu_run_start_own(slot);
+}
+
+uint64_t cpu_ctl_late(void)
+{
+	return cpu_late_go(arm_late);
+}
+
+void cpu_ctl_listen(void (*ring)(void))
+{
+	cpu_late_open(ring, arm_late);
 }
 
 void cpu_ctl_disarm(struct thread_slot *slot)
 {
+	cpu_due_stop(slot);
 	cpu_timers_delete(atomic_exchange(&slot->timer, 0));
+}
+
+uint64_t cpu_ctl_ticked(uint64_t periods)
+{
+	if (self.slot != NULL)
+		periods += cpu_due_tick(self.slot, periods, cpu_run.period_ns);
+	return periods;
+}
+
+uint64_t cpu_ctl_last(void)
+{
+	struct thread_slot *slot = self.slot;
+
+	/* Its event has counted most of it. */
+	if (slot != NULL && slot->perf != 0)
+		return 0;
+	return slot != NULL && cpu_run.period_ns != 0 ? cpu_due_last(slot, cpu_run.period_ns) : 0;
 }
 
 void cpu_ctl_begin_anew(void)
 {
 	if (self.slot != NULL)
-		start_own(self.slot);
+		cpu_run_start_own(self.slot);
 }
 
 bool cpu_ctl_was_short(void)
@@ -146,18 +169,21 @@ bool cpu_ctl_was_short(void)
 
 static void one_less_held(void)
 {
-	if (atomic_fetch_sub(&ctl.holders, 1) == 1)
-		start_one();
+	if (atomic_fetch_sub(&cpu_run.holders, 1) == 1)
+		cpu_run_start_one();
 }
 
 static void now_held(struct thread_slot *slot)
 {
-	atomic_fetch_add(&ctl.holders, 1);
-	stop(slot->timer);
-	stop(ctl.one);
+	atomic_fetch_add(&cpu_run.holders, 1);
+	cpu_run_stop_own(slot);
+	if (slot == self.slot)
+		cpu_perf_end(slot);
+	asks_withdraw(slot);
+	cpu_run_stop(cpu_run.one);
 	/* If another held it, the thread may have been released before we stopped it. */
-	start_own(slot);
-	start_one();
+	cpu_run_start_own(slot);
+	cpu_run_start_one();
 }
 
 /* Puts reasons in and takes others out.  Returns those of before. */
@@ -193,7 +219,7 @@ void cpu_ctl_release(enum cpu_hold why)
 	threads_settle();
 	if (change(slot, 0, why) != why)
 		return;
-	start_own(slot);
+	cpu_run_start_own(slot);
 	one_less_held();
 }
 
@@ -212,7 +238,7 @@ bool cpu_ctl_release_other(struct thread_slot *slot, uint32_t seen)
 					    (seen + CHANGE) & ~(uint32_t)CPU_HOLD_MASK))
 		return false;
 	if ((seen & CPU_HOLDS) == CPU_HOLD_MASK) {
-		start_own(slot);
+		cpu_run_start_own(slot);
 		one_less_held();
 	}
 	return true;
@@ -221,8 +247,13 @@ bool cpu_ctl_release_other(struct thread_slot *slot, uint32_t seen)
 void cpu_ctl_leave(struct thread_slot *slot)
 {
 	threads_settle();
+	if (slot == self.slot)
+		cpu_perf_end(slot);
+	else
+		cpu_perf_orphan(slot);
 	slot->tid = 0;                  /* nobody arms it from now on */
 	cpu_ctl_disarm(slot);
+	asks_withdraw(slot);
 	if (change(slot, 0, CPU_HOLDS) != 0)
 		one_less_held();
 }
@@ -232,37 +263,37 @@ void cpu_ctl_leave(struct thread_slot *slot)
 static bool start_or_stop(struct thread_slot *slot, void *unused)
 {
 	(void)unused;
-	if (ctl.ignored)
-		stop(slot->timer);
+	if (cpu_run.ignored)
+		cpu_run_stop_own(slot);
 	else
-		start_own(slot);
+		cpu_run_start_own(slot);
 	return true;
 }
 
 void cpu_ctl_ignore(bool ignored)
 {
 	threads_settle();
-	if (atomic_exchange(&ctl.ignored, ignored) == ignored)
+	if (atomic_exchange(&cpu_run.ignored, ignored) == ignored)
 		return;
 	if (ignored)
-		stop(ctl.one);
+		cpu_run_stop(cpu_run.one);
 	else
-		start_one();
+		cpu_run_start_one();
 	threads_each(start_or_stop, NULL);
 }
 
 bool cpu_ctl_is_ignored(void)
 {
-	return ctl.ignored;
+	return cpu_run.ignored;
 }
 
 void cpu_ctl_desk_works(bool works)
 {
-	ctl.desk_works = works;
+	cpu_run.desk_works = works;
 	if (works)
-		stop(ctl.one);
+		cpu_run_stop(cpu_run.one);
 	else
-		start_one();
+		cpu_run_start_one();
 }
 
 static bool disarm(struct thread_slot *slot, void *unused)
@@ -282,23 +313,23 @@ static bool arm(struct thread_slot *slot, void *unused)
 
 bool cpu_ctl_is_one_for_all(void)
 {
-	return ctl.one != 0;
+	return cpu_run.one != 0;
 }
 
 void cpu_ctl_one_for_all(bool one)
 {
 	if (one) {
-		if (ctl.one == 0)
-			ctl.one = ONE_REFUSED;  /* from here on no thread makes its own */
+		if (cpu_run.one == 0)
+			cpu_run.one = ONE_REFUSED;  /* from here on no thread makes its own */
 		threads_each(disarm, NULL);
-		if (ctl.one == ONE_REFUSED) {
+		if (cpu_run.one == ONE_REFUSED) {
 			int timer = cpu_timers_create(0);
 
-			ctl.one = timer > 0 ? timer : ONE_REFUSED;
+			cpu_run.one = timer > 0 ? timer : ONE_REFUSED;
 		}
-		start_one();
+		cpu_run_start_one();
 	} else {
-		cpu_timers_delete(atomic_exchange(&ctl.one, 0));
+		cpu_timers_delete(atomic_exchange(&cpu_run.one, 0));
 		threads_each(arm, NULL);
 	}
 }
@@ -309,32 +340,55 @@ static bool follow_rate(struct thread_slot *slot, void *unused)
 	if (ctl.hz == 0)
 		cpu_ctl_disarm(slot);
 	else if (slot->timer > 0)
-		start_own(slot);
+		cpu_run_start_own(slot);
 	else if (slot->tid != 0)
 		cpu_ctl_arm(slot);
 	return true;
 }
 
-void cpu_ctl_set_hz(unsigned hz)
+static uint64_t period_of(unsigned hz)
 {
-	if (ctl.random == 0)
-		ctl.random = random_seed(os_monotonic_ns());
+	return hz != 0 ? 1000000000u / hz : 0;
+}
+
+static unsigned hz_asked_for(void)
+{
+	return ctl.raised_hz > ctl.base_hz ? ctl.raised_hz : ctl.base_hz;
+}
+
+static void change_rate(unsigned hz)
+{
+	if (cpu_run.random == 0)
+		cpu_run.random = random_seed(os_monotonic_ns());
 	if (hz != 0) {
-		ctl.period_ns = 1000000000u / hz;
+		cpu_run.period_ns = period_of(hz);
 		/* Until all timers follow, some tick at the old rate: none may count for more than
 		 * it has seen. */
-		if (ctl.hz == 0 || ctl.period_ns < cpu_period())
-			cpu_set_period(ctl.period_ns);
+		if (ctl.hz == 0 || cpu_run.period_ns < cpu_period())
+			cpu_set_period(cpu_run.period_ns);
 		cpu_timers_read();
 	}
 	ctl.hz = hz;
 	if (hz == 0)
-		cpu_timers_delete(atomic_exchange(&ctl.one, 0));
+		cpu_timers_delete(atomic_exchange(&cpu_run.one, 0));
 	else
-		start_one();
+		cpu_run_start_one();
 	threads_each(follow_rate, NULL);
 	if (hz != 0)
-		cpu_set_period(ctl.period_ns);
+		cpu_set_period(cpu_run.period_ns);
+}
+
+void cpu_ctl_set_hz(unsigned hz)
+{
+	ctl.base_hz = hz;
+	change_rate(hz_asked_for());
+}
+
+void cpu_ctl_raise_hz(unsigned hz)
+{
+	ctl.raised_hz = hz;
+	if (hz_asked_for() != ctl.hz)
+		change_rate(hz_asked_for());
 }
 
 bool cpu_ctl_wake_child(uint64_t first_ns)
@@ -343,13 +397,13 @@ bool cpu_ctl_wake_child(uint64_t first_ns)
 	int timer;
 
 	self.child_timer = 0;           /* its parent's, if that has not settled */
-	if (slot == NULL || !cpu_ctl_ticks() || is_still(slot) || ctl.one != 0 ||
+	if (slot == NULL || ctl.base_hz == 0 || cpu_run_is_still(slot) || cpu_run.one != 0 ||
 	    cpu_timers_max() == 0)
 		return false;
 	timer = os_timer_create(self.tid, cpu_cookie());
 	if (timer < 0)
 		return false;
-	(void)!os_timer_set(timer, first_ns, ctl.period_ns);
+	(void)!os_timer_set(timer, first_ns, period_of(ctl.base_hz));
 	self.child_timer = timer + 1;
 	return true;
 }
@@ -358,18 +412,28 @@ bool cpu_ctl_after_fork(uint64_t first_ns)
 {
 	struct thread_slot *slot = self.slot;
 
-	ctl.one = 0;
-	ctl.desk_works = false;
-	ctl.holders = slot != NULL && (slot->held & CPU_HOLDS) != 0;
+	cpu_run.one = 0;
+	cpu_run.desk_works = false;
+	ctl.raised_hz = 0;              /* its parent's windows are not its own */
+	ctl.hz = ctl.base_hz;
+	if (ctl.hz != 0) {
+		cpu_run.period_ns = period_of(ctl.hz);
+		cpu_set_period(cpu_run.period_ns);
+	}
+	cpu_run.holders = slot != NULL && (slot->held & CPU_HOLDS) != 0;
 	cpu_timers_after_fork();
+	cpu_late_after_fork();
+	cpu_perf_after_fork();
 	if (slot == NULL)
 		return false;
+	cpu_due_stop(slot);
+	slot->owed = 0;
 	if (self.child_timer != 0) {
 		slot->timer = self.child_timer;
 		self.child_timer = 0;
 		cpu_timers_adopt();
-	} else if (make_timer(slot) && !is_still(slot)) {
-		(void)!os_timer_set(slot->timer - 1, first_ns, ctl.period_ns);
+	} else if (make_timer(slot) && !cpu_run_is_still(slot)) {
+		(void)!os_timer_set(slot->timer - 1, first_ns, cpu_run.period_ns);
 	}
-	return slot->timer > 0 && !ctl.ignored;
+	return slot->timer > 0 && !cpu_run.ignored;
 }

@@ -18,14 +18,32 @@
  * several periods arrive as one signal with overruns. */
 void cpu_ctl_set_hz(unsigned hz);
 unsigned cpu_ctl_hz(void);
+/* More than that for a while, also if that is 0: what open windows ask for; 0 nothing.  A change of
+ * the rate in force begins all timers anew: periods that are over, but not noticed (until the
+ * kernel's next tick), are lost, 2 ms of each running thread on average. */
+void cpu_ctl_raise_hz(unsigned hz);
+/* The rate in force: the greater one. */
+unsigned cpu_ctl_hz_now(void);
 
 /* True if threads that use the CPU will get ticks. */
 bool cpu_ctl_ticks(void);
+
+/* True if the calling thread is sampled by a timer of its own, which goes. */
+bool cpu_ctl_may_tick(void);
 
 /* A timer for the thread in this slot, with a random first expiry.  If there is none to be had
  * (RLIMIT_SIGPENDING), the thread is not sampled and adds to count.thread_no_timer. */
 void cpu_ctl_arm(struct thread_slot *slot);
 void cpu_ctl_disarm(struct thread_slot *slot);
+/* The same for the calling thread, which has just been born: it may get its timer a moment later,
+ * from our thread (cpu_late.h), which listens while it can be rung for; ring NULL: no more.
+ * cpu_ctl_late returns when (os_monotonic_ns) to call it again. */
+void cpu_ctl_begin(struct thread_slot *slot);
+void cpu_ctl_listen(void (*ring)(void));
+uint64_t cpu_ctl_late(void);
+/* A tick of the calling thread, and its end: how many periods are to be counted (cpu_due.h). */
+uint64_t cpu_ctl_ticked(uint64_t periods);
+uint64_t cpu_ctl_last(void);
 /* After a first expiry that was not random: the calling thread's next one is again.  Context: a
  * tick. */
 void cpu_ctl_begin_anew(void);

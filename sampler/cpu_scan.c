@@ -8,12 +8,16 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#include "sampler/asks.h"
+#include "sampler/births.h"
 #include "sampler/count.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/cpu_timers.h"
 #include "sampler/log.h"
+#include "sampler/looks.h"
 #include "sampler/os.h"
 #include "sampler/status.h"
+#include "sampler/stills.h"
 #include "sampler/sys.h"
 #include "sampler/threads.h"
 
@@ -23,11 +27,23 @@
 #define HELD_PER_SCAN 32
 #define NEW_PER_SCAN  256
 
+/* Of a step: 0.3 us for each slot, 1 us for each thread and 15 where a mask is looked at. */
+#define SLOTS_AT_ONCE   1024
+#define THREADS_AT_ONCE 64
+
+enum phase { DONE, RELEASE, CHAIN, MEET };
+
 /* Whose turn it is: the first, and how many came by in this scan. */
 struct turn { unsigned first, seen; };
 
 static struct {
 	struct turn go, held, fresh;
+	enum phase  phase;
+	uint32_t    number;             /* of the next slot to look at */
+	uint64_t    begun, ended;       /* how many were */
+	uint64_t    step_ns;            /* when the present step began */
+	struct looks_list list;
+	int         ended_main;         /* the first thread's tid, when it has ended; or 0 */
 	bool        said_ignored, said_short;
 } scan;
 
@@ -105,17 +121,8 @@ static void look_at_mask(struct thread_slot *slot)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
-static int parse_tid(const char *name)
-{
-	int tid = 0;
-
-	for (; *name >= '0' && *name <= '9'; name++)
-		tid = tid * 10 + (*name - '0');
-	return *name == '\0' ? tid : 0;
-}
-
-/* All slots by their tids, as they were at the begin of the scan: looking through all of them for
- * each thread would take seconds for some thousands. */
+/* All slots by their tids, as they were some steps ago: looking through all of them for each thread
+ * would take seconds for some thousands.  Who has a slot since then gets a second one, as above. */
 static struct thread_slot *by_tid[1024];
 
 static struct thread_slot **chain_of(int tid)
@@ -133,43 +140,53 @@ static bool add_to_chain(struct thread_slot *slot, void *unused)
 	return true;
 }
 
-/* The slots of one thread: normally one.  Between the pthread_create door and the thread's first
- * step its slot has no tid yet, and a scan in that moment makes a second one. */
-struct slots_of { struct thread_slot *own, *scanned; };
-
-static struct slots_of slots_of(int tid)
-{
-	struct slots_of of = { NULL, NULL };
-
-	for (struct thread_slot *slot = *chain_of(tid); slot != NULL; slot = slot->next_by_tid)
-		if (slot->tid == tid)
-			*(slot->scanned ? &of.scanned : &of.own) = slot;
-	return of;
-}
-
 /* The slot of thread tid, which has gone; unless it is another's by now. */
 static void release(struct thread_slot *slot, int tid)
 {
 	if (!atomic_compare_exchange_strong(&slot->tid, &tid, 0))
 		return;
+	births_ended(slot);
 	cpu_ctl_leave(slot);
 	threads_release(slot);
+}
+
+static struct thread_slot *newer(struct thread_slot *a, struct thread_slot *b)
+{
+	return b == NULL || (a != NULL && a->born_ns >= b->born_ns) ? a : b;
+}
+
+/* The slot of a thread, NULL if there is none; of more than one the rest is released.  Between the
+ * door of a creation and the thread's first step its slot has no tid yet, and a scan in that moment
+ * makes a second one.  Of two of its own the older one is of a thread that left without a door, and
+ * whose tid this one got. */
+static struct thread_slot *slot_of(int tid)
+{
+	struct thread_slot *own = NULL, *scanned = NULL, *slot;
+
+	for (slot = *chain_of(tid); slot != NULL; slot = slot->next_by_tid)
+		if (slot->tid == tid && slot->scanned)
+			scanned = newer(scanned, slot);
+		else if (slot->tid == tid)
+			own = newer(own, slot);
+	own = own != NULL ? own : scanned;
+	for (slot = *chain_of(tid); slot != NULL; slot = slot->next_by_tid)
+		if (slot != own)
+			release(slot, tid);
+	return own;
 }
 
 /* A thread without a slot gets one at its first scan and its timer at the next: by then a door has
  * had the time to be first. */
 static void meet(int tid)
 {
-	struct slots_of of;
 	struct thread_slot *slot;
 
-	if (tid <= 0 || tid == os_gettid())
+	if (tid <= 0 || tid == os_gettid() || tid == scan.ended_main)
 		return;
-	of = slots_of(tid);
-	if (of.own != NULL && of.scanned != NULL)
-		release(of.scanned, tid);
-	slot = of.own != NULL ? of.own : of.scanned;
+	slot = slot_of(tid);
 	if (slot != NULL) {
+		births_met(slot);
+		stills_meet(slot, tid, scan.step_ns);
 		look_at_mask(slot);
 		if (slot->timer == 0)
 			arm_new(slot);
@@ -178,31 +195,8 @@ static void meet(int tid)
 	slot = threads_claim();
 	if (slot != NULL) {
 		slot->scanned = true;
-		slot->tid = tid;
+		threads_set_tid(slot, tid);
 	}
-}
-
-static void meet_all(void)
-{
-	static _Alignas(struct os_entry) char buf[1024];   /* our thread's only */
-	int fd = os_open_dir("/proc/thread-self/../");
-	long n;
-
-	if (fd < 0)
-		return;
-	memset(by_tid, 0, sizeof(by_tid));
-	threads_each(add_to_chain, NULL);
-	while ((n = os_list(fd, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < n;) {
-			struct os_entry *e = (struct os_entry *)(void *)(buf + at);
-
-			meet(parse_tid(e->name));
-			at += e->bytes;
-		}
-	os_close(fd);
-	next_turn(&scan.go, GO_PER_SCAN);
-	next_turn(&scan.held, HELD_PER_SCAN);
-	next_turn(&scan.fresh, NEW_PER_SCAN);
 }
 
 /* Threads that left by a road without a door: a signal 0 to them fails. */
@@ -211,7 +205,8 @@ static bool release_gone(struct thread_slot *slot, void *arg)
 	int tid = slot->tid;
 
 	(void)arg;
-	if (tid != 0 && sys_call3(SYS_tgkill, os_getpid(), tid, 0) == -ESRCH)
+	if (tid != 0 && (tid == scan.ended_main ||
+			 sys_call3(SYS_tgkill, os_getpid(), tid, 0) == -ESRCH))
 		release(slot, tid);
 	return true;
 }
@@ -283,7 +278,7 @@ void cpu_scan_timers(void)
 	struct need need = { 0, 0 };
 	unsigned max;
 
-	if (cpu_ctl_hz() == 0)
+	if (cpu_ctl_hz_now() == 0)
 		return;
 	cpu_timers_read();
 	max = cpu_timers_max();
@@ -310,13 +305,104 @@ void cpu_scan_rest(bool rests)
 	cpu_ctl_desk_works(!rests);
 }
 
-void cpu_scan(void)
+/* After its pthread_exit the kernel keeps it, as a zombie, until the process ends. */
+static int find_ended_main(void)
 {
-	threads_each(release_gone, NULL);
-	meet_all();
+	struct status status;
+	int pid = os_getpid();
+
+	return status_read(pid, &status) && status.state == 'Z' ? pid : 0;
+}
+
+/* --- a piece at a time ----------------------------------------------------------------------- */
+
+static void begin_it(void)
+{
+	scan.begun++;
+	scan.ended_main = find_ended_main();
+	scan.number = 0;
+	asks_give_up_stale();
+	scan.phase = RELEASE;
+}
+
+/* False: all slots had their turn. */
+static bool each_slot(bool (*f)(struct thread_slot *slot, void *arg))
+{
+	uint32_t slots = threads_slots();
+
+	for (unsigned n = 0; n < SLOTS_AT_ONCE && scan.number < slots; n++) {
+		struct thread_slot *slot = threads_at(scan.number++);
+
+		if (slot != NULL)
+			f(slot, NULL);
+	}
+	return scan.number < slots;
+}
+
+static bool open_list(void)
+{
+	return looks_list_open(&scan.list) >= 0;
+}
+
+/* False: that were all; also if they are not to be had, or our thread is another since. */
+static bool meet_some(void)
+{
+	int tid[THREADS_AT_ONCE];
+	long n = looks_list_step(&scan.list, tid, COUNT_OF(tid));
+
+	for (long i = 0; i < n; i++)
+		meet(tid[i]);
+	if (n > 0)
+		return true;
+	looks_list_close(&scan.list);
+	return false;
+}
+
+static void end_it(void)
+{
+	next_turn(&scan.go, GO_PER_SCAN);
+	next_turn(&scan.held, HELD_PER_SCAN);
+	next_turn(&scan.fresh, NEW_PER_SCAN);
 	cpu_scan_timers();
 	if (cpu_ctl_is_ignored() && !scan.said_ignored) {
 		scan.said_ignored = true;
 		log_line(LOG_INFO, "this program ignores SIGPROF: no CPU samples meanwhile", NULL);
 	}
+	scan.ended = scan.begun;
+	scan.phase = DONE;
+}
+
+static void step(void)
+{
+	scan.step_ns = os_monotonic_ns();
+	if (scan.phase == DONE) {
+		begin_it();
+	} else if (scan.phase == RELEASE && !each_slot(release_gone)) {
+		memset(by_tid, 0, sizeof(by_tid));
+		scan.number = 0;
+		scan.phase = CHAIN;
+	} else if (scan.phase == CHAIN && !each_slot(add_to_chain)) {
+		scan.phase = MEET;
+		if (!open_list())
+			end_it();
+	} else if (scan.phase == MEET && !meet_some()) {
+		end_it();
+	}
+}
+
+bool cpu_scan_go_on(uint64_t *ticket)
+{
+	if (*ticket == 0)
+		*ticket = scan.begun + 1;
+	if (scan.ended < *ticket)
+		step();
+	return scan.ended < *ticket;
+}
+
+void cpu_scan(void)
+{
+	uint64_t ticket = 0;
+
+	while (cpu_scan_go_on(&ticket))
+		continue;
 }

@@ -67,16 +67,21 @@ static void give(void)
 	atomic_fetch_sub(&timers.taken, 1);
 }
 
-int cpu_timers_create(int tid)
+int cpu_timers_create_with(int tid, const void *cookie)
 {
 	int timer;
 
 	if (!take())
 		return -EAGAIN;
-	timer = os_timer_create(tid, cpu_cookie());
+	timer = os_timer_create(tid, cookie);
 	if (timer < 0)
 		give();
 	return timer < 0 ? timer : timer + 1;
+}
+
+int cpu_timers_create(int tid)
+{
+	return cpu_timers_create_with(tid, cpu_cookie());
 }
 
 void cpu_timers_adopt(void)

@@ -16,6 +16,8 @@ void cpu_timers_read(void);
 /* On the CPU clock of this thread, 0: of the whole process; it does not go yet.  Returns its id
  * + 1; -EAGAIN: the quarter is used up; or what the kernel said. */
 MUST_CHECK int cpu_timers_create(int tid);
+/* The same with another value than cpu_cookie. */
+MUST_CHECK int cpu_timers_create_with(int tid, const void *cookie);
 /* One made by os_timer_create is ours. */
 void cpu_timers_adopt(void);
 /* id + 1; 0 and less are no timer. */

@@ -129,10 +129,11 @@ struct look {
 	struct site_key key;
 };
 
-uint64_t generations_hash(const struct generations *g, const struct site_key *k)
+HOT uint64_t generations_hash(const struct generations *g, const struct site_key *k)
 {
-	uint64_t low = stacks_hash(stacks_of(g, k->stack), id_of(k->stack)) |
-		       (uint64_t)k->size << 32;
+	uint32_t stack = k->stack_hash != 0 ? k->stack_hash
+					    : stacks_hash(stacks_of(g, k->stack), id_of(k->stack));
+	uint64_t low = stack | (uint64_t)k->size << 32;
 	uint64_t high = k->thread | (uint64_t)k->labels << 16;
 
 	return levels_hash(low + high * UINT64_C(0x9e3779b97f4a7c15));
@@ -148,7 +149,7 @@ static uint32_t stack_of(const struct site_row *r)
 	return atomic_load_explicit(&r->stack, memory_order_acquire);
 }
 
-static bool is_row(const void *table, uint32_t id, const void *key)
+static HOT bool is_row(const void *table, uint32_t id, const void *key)
 {
 	const struct site_row *r = &((const struct generations *)table)->sites.row[id];
 	const struct look *look = key;
@@ -206,7 +207,7 @@ static uint32_t make_row(void *table, const void *key)
 
 static const struct levels_table rows = { is_row, make_row };
 
-static uint32_t intern(struct generations *g, struct look *look)
+static HOT uint32_t intern(struct generations *g, struct look *look)
 {
 	struct generation *present = generations_at(g, look->now);
 
@@ -221,7 +222,7 @@ HOT uint32_t generations_row(struct generations *g, uint64_t now, const struct s
 	return intern(g, &look);
 }
 
-uint32_t generations_find(struct generations *g, uint64_t now, const struct site_key *key)
+HOT uint32_t generations_find(struct generations *g, uint64_t now, const struct site_key *key)
 {
 	struct look look = { .now = now, .key = *key, .hash = generations_hash(g, key) };
 	uint32_t row = levels_find(&generations_at(g, now)->index, look.hash, &rows, g, &look);
@@ -230,6 +231,16 @@ uint32_t generations_find(struct generations *g, uint64_t now, const struct site
 	if (row == 0 && generations_other(now) == GENERATIONS_OPEN && find_before(g, &look) != 0)
 		row = intern(g, &look);
 	return row;
+}
+
+HOT void generations_look_ahead(const struct generations *g, uint64_t now,
+				const struct site_key *key)
+{
+	const struct levels *index = &g->generation[generations_number(now) & 1].index;
+
+	__builtin_prefetch((const void *)(uintptr_t)&index->words[levels_bucket(
+		index, generations_hash(g, key), 0, 0)]);
+	__asm__ volatile("");
 }
 
 void generations_move(struct generations *g, uint64_t now, uint32_t row,
@@ -257,4 +268,16 @@ uint32_t generations_sites(const struct generations *g)
 	uint32_t n = sites_count(&g->sites);
 
 	return n < GENERATIONS_ROWS ? 0 : n - (GENERATIONS_ROWS - 1);
+}
+
+void generations_memory(const struct generations *g, uint64_t *budget, uint64_t *used)
+{
+	uint64_t row = SITES_BYTES + INDEX_BYTES;
+
+	*budget = g->sites.rows_max * row;
+	*used = g->kind != NULL ? sites_end(&g->sites) * row : 0;
+	for (unsigned i = 0; i < 2; i++) {
+		*budget += g->generation[i].stacks.nodes_max * (uint64_t)STACKS_NODE_BYTES;
+		*used += stacks_nodes(&g->generation[i].stacks) * (uint64_t)STACKS_NODE_BYTES;
+	}
 }

@@ -131,6 +131,8 @@ uint32_t generations_row(struct generations *g, uint64_t now, const struct site_
 
 /* The same, if there is one; 0: there is none yet. */
 uint32_t generations_find(struct generations *g, uint64_t now, const struct site_key *key);
+/* It will be looked for: where in the index that begins is fetched into the cache meanwhile. */
+void generations_look_ahead(const struct generations *g, uint64_t now, const struct site_key *key);
 /* By the content of the stack: a site has the same in both generations. */
 uint64_t generations_hash(const struct generations *g, const struct site_key *key);
 
@@ -143,6 +145,9 @@ unsigned generations_frames(const struct generations *g, uint32_t stack, frame_t
 
 /* Sites that are counted on, [evicted] left out. */
 uint32_t generations_sites(const struct generations *g);
+
+/* Bytes of stacks and rows: mapped, and in use or used once. */
+void generations_memory(const struct generations *g, uint64_t *budget, uint64_t *used);
 
 /* --- for reclaim.c --------------------------------------------------------------------------- */
 

@@ -1,16 +1,19 @@
 #include "sampler/ground.h"
 
+#include "sampler/births.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/heap_live.h"
 #include "sampler/lock_ids.h"
 #include "sampler/lock_pairs.h"
 #include "sampler/reclaim.h"
+#include "sampler/spent.h"
 #include "sampler/cpu_scan.h"
 #include "sampler/tables.h"
 #include "sampler/thread_names.h"
 
 static struct generations *const table[GROUND_PROFILES] = {
 	&cpu_table, &heap_table, &mapped_table, &locks_block_table, &locks_mutex_table,
+	[GROUND_CREATE] = &births_table, [GROUND_WALL] = &wall_table,
 };
 
 static uint32_t end(enum ground_profile profile)
@@ -20,7 +23,7 @@ static uint32_t end(enum ground_profile profile)
 
 static uint32_t count_sites(enum ground_profile profile)
 {
-	return generations_sites(table[profile]);
+	return profile == GROUND_CREATE ? births_live() : generations_sites(table[profile]);
 }
 
 static bool read_row(enum ground_profile profile, uint32_t row, struct site_key *key,
@@ -52,14 +55,9 @@ static uint32_t lock_pairs_end(void)
 	return LOCK_PAIRS;
 }
 
-static bool lock_pair(uint32_t cell, struct ground_lock_pair *out)
+static bool lock_pair(uint32_t cell, struct lock_pair *out)
 {
-	struct lock_pair p;
-
-	if (!lock_pairs_at(cell, &locks_block_table, &locks_mutex_table, &p))
-		return false;
-	*out = (struct ground_lock_pair){ p.waiter, p.holder, p.contentions, p.delay_ns };
-	return true;
+	return lock_pairs_at(cell, &locks_block_table, &locks_mutex_table, out);
 }
 
 struct listener {
@@ -86,9 +84,9 @@ static uint64_t reclaim(enum ground_profile profile, bool reading, bool *waits,
 	return when;
 }
 
-static void refresh(void)
+static void memory(enum ground_profile profile, struct ground_memory *out)
 {
-	(void)!modules_scan(false);     /* a failed one leaves what was known */
+	generations_memory(table[profile], &out->budget, &out->used);
 }
 
 static void get_rates(struct ground_rates *rates)
@@ -117,18 +115,35 @@ const struct ground ground_table = {
 	.lock_pairs_end = lock_pairs_end,
 	.lock_pair = lock_pair,
 	.thread_name = thread_names_get,
+	.birth = births_of,
 	.reclaim = reclaim,
-	.refresh = refresh,
+	.refresh = modules_scan_go_on,
 	.wants_refresh = modules_are_wanted,
 	.compile = tables_compile,
 	.compare_maps = mapped_compare,
-	.find_threads = cpu_scan,
+	.look = looks_at,
+	.look_is_same = looks_is_same,
+	.look_rest = looks_rest,
+	.list_open = looks_list_open,
+	.list_step = looks_list_step,
+	.list_close = looks_list_close,
+	.stills = stills_each,
+	.wall = wall_go_on,
+	.wall_settle = wall_settle,
+	.find_threads = cpu_scan_go_on,
+	.listen_for_births = cpu_ctl_listen,
+	.arm_late = cpu_ctl_late,
+	.meets_threads = births_are_due,
 	.rest = cpu_scan_rest,
 	.modules = modules_count,
 	.module = modules_at,
 	.find_module = modules_find,
 	.frame = modules_frame,
 	.dropped = count_get,
+	.memory = memory,
+	.tables = tables_bytes,
+	.spent_ns = spent_ns,
 	.get_rates = get_rates,
 	.set_rates = set_rates,
+	.raise_cpu_hz = cpu_ctl_raise_hz,
 };

@@ -8,6 +8,7 @@
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/sample.h"
+#include "sampler/thread_names.h"
 
 struct generations heap_table;
 
@@ -71,7 +72,7 @@ uint64_t heap_rate(void)
  *
  * The exponential distribution has no memory, so a long gap may be walked in pieces; at each
  * check-in a thread notices a new rate, and that heap_init has been. */
-static bool draw_gap(uint64_t passed)
+static HOT bool draw_gap(uint64_t passed)
 {
 	uint64_t rate = heap_rate(), gap = UINT64_MAX;
 
@@ -98,12 +99,12 @@ static bool is_due(size_t n)
 	return draw_gap(n > self.heap_left ? n - self.heap_left : 0);
 }
 
-static uint32_t find_row(size_t n, struct capture *c)
+static HOT uint32_t find_row(size_t n, struct capture *c)
 {
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	static const struct sample_losses losses = { COUNT_HEAP_NO_STACK, COUNT_HEAP_NO_SITE };
-	struct site_key key = { .size = heap_sizes_key(n), .thread = self.name,
+	struct site_key key = { .size = heap_sizes_key(n), .thread = thread_names_now(),
 				.labels = self.labels };
 
 	regs_here(&c->regs);
@@ -143,7 +144,7 @@ static void sample(const void *p, size_t n)
 	threads_end(CAPTURE_HEAP);
 }
 
-COLD void heap_sample(const void *p, size_t n)
+HOT void heap_sample(const void *p, size_t n)
 {
 	int host_errno = errno;
 
@@ -151,7 +152,7 @@ COLD void heap_sample(const void *p, size_t n)
 		threads_enter(NULL);
 	threads_settle();
 	if (self.phase != SELF_READY) {
-		self.heap_left = HEAP_CHECK_IN_BYTES;
+		self.heap_left = HEAP_NOT_YET_BYTES;
 		return;
 	}
 	if (is_due(n)) {
@@ -170,7 +171,7 @@ void heap_pin(const void *p)
 
 /* --- the end of a block ---------------------------------------------------------------------- */
 
-uint64_t heap_weighed_bytes(const struct heap_block *b)
+HOT uint64_t heap_weighed_bytes(const struct heap_block *b)
 {
 	return (uint64_t)((unsigned __int128)b->weight * b->size / RANDOM_WEIGHT_ONE);
 }
@@ -182,11 +183,11 @@ uint64_t heap_birth_ns(const struct heap_block *b)
 
 void heap_take(const void *p, struct heap_block *out)
 {
-	if (!heap_live_take(p, out))
+	if (heap_live_has_not(p) || !heap_live_take(p, out))
 		out->row = 0;
 }
 
-void heap_freed(const struct heap_block *b)
+HOT void heap_freed(const struct heap_block *b)
 {
 	if (b->row == 0)
 		return;
@@ -194,7 +195,7 @@ void heap_freed(const struct heap_block *b)
 	sites_add(&heap_table.sites, b->row, HEAP_FREE_OBJECTS, b->weight, heap_weighed_bytes(b));
 }
 
-void heap_put_back(const void *p, const struct heap_block *b)
+HOT void heap_put_back(const void *p, const struct heap_block *b)
 {
 	struct heap_block stale;
 
@@ -215,10 +216,16 @@ void heap_put_back(const void *p, const struct heap_block *b)
 	}
 }
 
-COLD void heap_forget(const void *p)
+static HOT NOINLINE void forget(const void *p)
 {
 	struct heap_block b;
 
-	heap_take(p, &b);
-	heap_freed(&b);
+	if (heap_live_take(p, &b))
+		heap_freed(&b);
+}
+
+HOT void heap_forget(const void *p)
+{
+	if (!heap_live_has_not(p))
+		forget(p);
 }

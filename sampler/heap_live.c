@@ -14,11 +14,11 @@ _Atomic uint8_t heap_filter[1u << HEAP_FILTER_BITS];
 /* Cells of the second filter. */
 #define SIEVE_MAX (1u << 16)
 
+struct heap_sieve heap_sieve;
+
 static struct {
 	struct levels       index;
-	struct heap_block  *entry;
-	_Atomic uint8_t    *sieve;              /* live blocks by their hash, behind the entries */
-	uint32_t            sieve_cells;
+	struct heap_block  *entry;              /* the sieve's cells behind them */
 	_Atomic unsigned    levels_used;        /* none beyond was ever written to */
 } live;
 
@@ -36,7 +36,8 @@ int heap_live_init(uint64_t budget_bytes)
 {
 	struct levels index;
 	struct heap_block *entry;
-	int err = levels_init(&index, budget_bytes / (8 + sizeof(*entry) + sizeof(*live.sieve)));
+	size_t block_bytes = 8 + sizeof(*entry) + sizeof(*heap_sieve.cell);
+	int err = levels_init(&index, budget_bytes / block_bytes);
 
 	if (err < 0)
 		return err;
@@ -46,9 +47,10 @@ int heap_live_init(uint64_t budget_bytes)
 		return -ENOMEM;
 	}
 	live.index = index;
-	live.sieve = (_Atomic uint8_t *)(entry + levels_words(&index));
-	live.sieve_cells = sieve_cells(&index);
 	live.entry = entry;
+	heap_sieve.cell = (_Atomic uint8_t *)(entry + levels_words(&index));
+	/* Other threads may be freeing already. */
+	__atomic_store_n(&heap_sieve.cells, sieve_cells(&index), __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -56,6 +58,7 @@ void heap_live_free(void)
 {
 	os_unmap(live.entry, entry_bytes(&live.index));
 	live.entry = NULL;
+	heap_sieve = (struct heap_sieve){ 0 };
 	levels_free(&live.index);
 }
 
@@ -86,30 +89,22 @@ static void cell_remove(_Atomic uint8_t *cell)
 		continue;
 }
 
-/* Of the frees that heap_filter lets through nearly all are of a sampled block's neighbours on its
- * page, one in a hundred at the default rate: a look-up in the table for each would cost every
- * free three instructions. */
-static _Atomic uint8_t *sieve_of(uint64_t hash)
-{
-	return &live.sieve[(uint32_t)hash * (uint64_t)live.sieve_cells >> 32];
-}
-
-static void filters_add(const void *p, uint64_t hash)
+static void filters_add(const void *p)
 {
 	cell_add(&heap_filter[heap_cell(p)]);
-	cell_add(sieve_of(hash));
+	cell_add(&heap_sieve.cell[heap_sieve_at(p)]);
 }
 
-static void filters_remove(const void *p, uint64_t hash)
+static void filters_remove(const void *p)
 {
 	cell_remove(&heap_filter[heap_cell(p)]);
-	cell_remove(sieve_of(hash));
+	cell_remove(&heap_sieve.cell[heap_sieve_at(p)]);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* The first word of a level's buckets for this hash that is `from`, made `to`; or -1. */
-static long swap_on(unsigned level, uint64_t hash, uint64_t from, uint64_t to)
+static HOT long swap_on(unsigned level, uint64_t hash, uint64_t from, uint64_t to)
 {
 	for (unsigned choice = 0; choice < LEVELS_CHOICES; choice++) {
 		size_t at = levels_bucket(&live.index, hash, level, choice);
@@ -127,7 +122,7 @@ static long swap_on(unsigned level, uint64_t hash, uint64_t from, uint64_t to)
 }
 
 /* Where p's address stands, marked busy by us; or -1. */
-static long claim(uint64_t address, uint64_t hash)
+static HOT long claim(uint64_t address, uint64_t hash)
 {
 	unsigned levels = atomic_load_explicit(&live.levels_used, memory_order_acquire);
 	long i = -1;
@@ -138,7 +133,7 @@ static long claim(uint64_t address, uint64_t hash)
 }
 
 /* A free word, marked busy for this address; or -1. */
-static long claim_free(uint64_t address, uint64_t hash)
+static HOT long claim_free(uint64_t address, uint64_t hash)
 {
 	long i = -1;
 
@@ -162,12 +157,13 @@ static void write_entry(struct heap_block *entry, const struct heap_block *b)
 	__atomic_store_n(&entry->birth_s, b->birth_s, __ATOMIC_RELEASE);
 }
 
-enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
+HOT enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
 				    struct heap_block *stale)
 {
 	uint64_t address = (uintptr_t)p, hash = levels_hash(address);
 	enum heap_live_result result = HEAP_LIVE_REPLACED;
-	long i = live.entry != NULL ? claim(address, hash) : -1;
+	/* Mostly it cannot be here already: then nobody looks at all the words where it might. */
+	long i = heap_live_has_not(p) ? -1 : claim(address, hash);
 
 	if (i >= 0)
 		*stale = live.entry[i];
@@ -175,27 +171,26 @@ enum heap_live_result heap_live_put(const void *p, const struct heap_block *b,
 		result = HEAP_LIVE_PUT;
 		if (live.entry == NULL || (i = claim_free(address, hash)) < 0)
 			return HEAP_LIVE_FULL;
-		filters_add(p, hash);
+		filters_add(p);
 	}
 	write_entry(&live.entry[i], b);
 	atomic_store_explicit(&live.index.words[i], address, memory_order_release);
 	return result;
 }
 
-bool heap_live_take(const void *p, struct heap_block *out)
+HOT bool heap_live_take(const void *p, struct heap_block *out)
 {
 	uint64_t address = (uintptr_t)p, hash = levels_hash(address);
 	long i;
 
-	if (live.entry == NULL || p == NULL ||
-	    atomic_load_explicit(sieve_of(hash), memory_order_relaxed) == 0)
+	if (live.entry == NULL || p == NULL)
 		return false;
 	i = claim(address, hash);
 	if (i < 0)
 		return false;
 	*out = live.entry[i];
 	atomic_store_explicit(&live.index.words[i], 0, memory_order_release);
-	filters_remove(p, hash);
+	filters_remove(p);
 	return true;
 }
 

@@ -4,7 +4,7 @@
 
 static struct shares shares;
 
-uint32_t heap_sizes_class(uint32_t size)
+HOT uint32_t heap_sizes_class(uint32_t size)
 {
 	uint32_t step;
 
@@ -16,14 +16,16 @@ uint32_t heap_sizes_class(uint32_t size)
 	return (size + step - 1) / step * step;
 }
 
-uint32_t heap_sizes_row(struct generations *g, uint64_t now, const struct site_key *key)
+HOT uint32_t heap_sizes_row(struct generations *g, uint64_t now, const struct site_key *key)
 {
 	struct site_key shared = *key;
-	uint32_t row = generations_find(g, now, key);
+	uint32_t row;
 
+	shared.size = heap_sizes_class(key->size);
+	generations_look_ahead(g, now, &shared);
+	row = generations_find(g, now, key);
 	if (row != 0)
 		return row;
-	if (!shares_take(&shares, HEAP_SIZES_OWN, g, now, key))
-		shared.size = heap_sizes_class(key->size);
-	return generations_row(g, now, &shared);
+	return generations_row(g, now,
+			       shares_take(&shares, HEAP_SIZES_OWN, g, now, key) ? key : &shared);
 }

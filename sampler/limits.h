@@ -12,6 +12,10 @@
 #define THREADS_PER_CHUNK 64
 #define THREAD_CHUNKS_MAX 1024
 
+/* Areas that samples are taken in (scratch.h): two for each CPU and four more; one sample more at
+ * the same time takes memory of its own thread. */
+#define SCRATCH_MAX 256
+
 /* Bytes of one frame, and of one walk, on a stack whose bounds we do not know (a fiber, say).
  * async-profiler and gperftools use limits of the same kind (docs of both). */
 #define UNKNOWN_FRAME_BYTES_MAX (256u << 10)

@@ -37,8 +37,8 @@ struct lock_site lock_pairs_site(const struct generations *g, uint32_t row)
 
 	if (row < GENERATIONS_ROWS || row >= sites_end(&g->sites))
 		return (struct lock_site){ 0, 0 };
-	key = (struct site_key){ atomic_load_explicit(&r->stack, memory_order_acquire), r->size,
-				 r->thread, r->labels };
+	key = (struct site_key){ .stack = atomic_load_explicit(&r->stack, memory_order_acquire),
+				 .size = r->size, .thread = r->thread, .labels = r->labels };
 	if (key.stack == 0)
 		return (struct lock_site){ 0, 0 };
 	hash = generations_hash(g, &key);

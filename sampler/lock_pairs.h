@@ -22,9 +22,10 @@ struct lock_site {
 	uint32_t row, hash;
 };
 
+/* Waits on one site while somebody on another had the lock. */
 struct lock_pair {
-	uint32_t waiter, holder;        /* rows of the two tables; 0: evicted */
-	uint64_t contentions, delay_ns;
+	uint32_t waiter, holder;        /* rows of the two tables; 0: evicted, or not known */
+	uint64_t contentions, delay_ns; /* as LOCKS_CONTENTIONS */
 };
 
 /* 0 or -ENOMEM; then nothing is counted. */

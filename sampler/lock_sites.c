@@ -9,6 +9,7 @@
 #include "sampler/locks.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
+#include "sampler/thread_names.h"
 #include "sampler/threads.h"
 
 struct generations locks_block_table, locks_mutex_table;
@@ -19,7 +20,8 @@ static inline __attribute__((always_inline)) uint32_t
 take_stack(struct generations *table, struct capture *c, const void *lock)
 {
 	static const struct sample_losses losses = { COUNT_LOCK_NO_STACK, COUNT_LOCK_NO_SITE };
-	struct lock_key key = { .key.thread = self.name, .key.labels = self.labels, .lock = lock };
+	struct lock_key key = { .key.thread = thread_names_now(), .key.labels = self.labels,
+				.lock = lock };
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	uint32_t row;
@@ -67,7 +69,7 @@ static NOINLINE void add_nowhere(struct generations *table, const struct pace_am
 
 static bool may_begin(void)
 {
-	return self.phase == SELF_READY && !threads_elsewhere();
+	return self.phase == SELF_READY && !threads_marked_elsewhere();
 }
 
 static NOINLINE void add_pair(const struct locks_wait *w, uint32_t row)
@@ -75,7 +77,8 @@ static NOINLINE void add_pair(const struct locks_wait *w, uint32_t row)
 	struct lock_site holder = w->holder;
 
 	if (w->charged)
-		holder = lock_slots_pick(w->slot, w->begin_ns, w->end_ns, &self.random);
+		holder = lock_holders_pick(lock_slots_holders(w->slot), w->begin_ns, w->end_ns,
+					   &self.random);
 	lock_pairs_add(lock_pairs_site(&locks_block_table, row), holder, w->amount.contentions,
 		       w->amount.delay_ns);
 }
@@ -103,8 +106,8 @@ void lock_sites_block(const struct locks_wait *w)
 
 static NOINLINE void note_holder(const struct locks_charge *c, uint32_t row)
 {
-	lock_slots_note(c->slot, lock_pairs_site(&locks_mutex_table, row), c->at_ns,
-			c->amount.delay_ns);
+	lock_holders_note(lock_slots_holders(c->slot), lock_pairs_site(&locks_mutex_table, row),
+			  c->at_ns, c->amount.delay_ns);
 }
 
 void lock_sites_mutex(const struct locks_charge *c)

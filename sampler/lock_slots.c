@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 #include "sampler/count.h"
+#include "sampler/lock_thin.h"
 #include "sampler/locks.h"
 #include "sampler/os.h"
 #include "sampler/pair.h"
-#include "sampler/random.h"
 
 /* Where a lock may be, from its hash on. */
 #define PROBES 4
@@ -25,25 +25,14 @@
 #define ADDRESS_BITS 47
 static_assert(ADDRESS_BITS - 2 + TAG_SHIFT == 64, "address, turn and W are one word");
 
-#define HOLDERS 16
-
-/* Who was charged.  Its halves may be of two holders, if these come within nanoseconds. */
-struct holder {
-	_Atomic(uint64_t) site;         /* row << 32 | hash */
-	_Atomic(uint64_t) charge;       /* time in us << CHARGE_BITS | ns as a float's upper bits */
-};
-
-#define CHARGE_BITS 24
-#define US_SHIFT    10          /* 1024 ns */
-
 struct slot {
 	_Alignas(64) _Atomic(uint64_t) pair[2]; /* S; address, turn, W */
 	_Atomic(uint64_t) last_ns[2];   /* of the last charge, by turn */
 	_Atomic(uint64_t) fresh;        /* weights of waits that nobody was charged for yet */
 	_Atomic(uint64_t) charged_ns;   /* when somebody was */
 	_Atomic(uint32_t) charges;
-	_Atomic(uint32_t) noted;        /* how many holders were */
-	struct holder     holder[HOLDERS];
+	struct lock_thin thin;          /* which releases charge */
+	struct lock_holders holders;    /* who was charged */
 };
 
 static struct slot *slots;
@@ -101,6 +90,11 @@ static bool is_of(const uint64_t pair[2], uint64_t tag)
 	return pair[1] >> TAG_SHIFT == tag && waiting(pair) != 0;
 }
 
+static _Atomic uint16_t *cell_of(const uint64_t pair[2])
+{
+	return locks_cell((const void *)(uintptr_t)(pair[1] >> TAG_SHIFT << 2));
+}
+
 static unsigned turn(const uint64_t pair[2])
 {
 	return pair[1] >> TURN_BIT & 1;
@@ -137,7 +131,7 @@ static struct slot *find(const void *lock, uint64_t tag, uint64_t was[2])
 	return free;
 }
 
-uint32_t lock_slots_join(const void *lock, uint32_t weight, uint64_t *begin_ns)
+uint32_t lock_slots_join(const void *lock, uint32_t weight, uint64_t *begin_ns, uint64_t draw)
 {
 	uint64_t tag = tag_of(lock), was[2], now[2];
 
@@ -151,6 +145,8 @@ uint32_t lock_slots_join(const void *lock, uint32_t weight, uint64_t *begin_ns)
 		now[0] = (waiting(was) != 0 ? was[0] : 0) + weight * from;
 		now[1] = tag << TAG_SHIFT | (was[1] & (UINT64_C(1) << TURN_BIT)) |
 			 (waiting(was) + weight);
+		if (waiting(was) == 0)
+			lock_thin_begin(&s->thin, cell_of(now), draw);
 		if (pair_swap(s->pair, was, now)) {
 			/* After, so that each wait is in it once, whoever charges meanwhile. */
 			atomic_fetch_add(&s->fresh, weight);
@@ -229,15 +225,25 @@ static uint64_t leave_with_lock(struct slot *s, uint32_t weight, uint64_t begin_
 	return leave(s, weight, begin_ns);
 }
 
+/* Its lock's. */
+static _Atomic uint16_t *cell_of_slot(struct slot *s)
+{
+	uint64_t pair[2];
+
+	load(s, pair);
+	return cell_of(pair);
+}
+
 bool lock_slots_leave(uint32_t slot, uint32_t weight, uint64_t begin_ns, bool got,
 		      uint64_t *until_ns)
 {
 	struct slot *s = &slots[slot - 1];
+	bool is_thin = LOCK_CELL_SHIFT(*cell_of_slot(s)) != 0;
 	uint64_t until = got ? leave_with_lock(s, weight, begin_ns) : leave(s, weight, begin_ns);
 
 	if (until_ns != NULL)
 		*until_ns = until;
-	if (atomic_load(&s->charged_ns) > begin_ns)
+	if (atomic_load(&s->charged_ns) > begin_ns || is_thin)
 		return true;
 	take_fresh(s, weight);
 	return false;
@@ -261,10 +267,10 @@ static uint64_t made_wait(const uint64_t pair[2], uint64_t at)
 }
 
 /* Nothing, if the slot is not this lock's any more. */
-static void charge(struct slot *s, uint64_t tag, struct lock_slots_due *out)
+static void charge(struct slot *s, uint64_t tag, uint32_t times, struct lock_slots_due *out)
 {
 	for (unsigned tries = 0; tries < TRIES; tries++) {
-		uint64_t last[2], was[2], at;
+		uint64_t last[2], was[2], at, fresh;
 
 		load_last(s, last);
 		load(s, was);
@@ -276,83 +282,41 @@ static void charge(struct slot *s, uint64_t tag, struct lock_slots_due *out)
 		/* No more than about: whoever gets between is not counted. */
 		atomic_store_explicit(&s->charges, lock_slots_charges(number_of(s)) + 1,
 				      memory_order_relaxed);
-		out->ns += made_wait(was, at);
+		fresh = atomic_load(&s->fresh) != 0 ? atomic_exchange(&s->fresh, 0) : 0;
+		if (times != 0) {
+			out->ns += times * made_wait(was, at);
+			out->waits += times * fresh;
+			out->charged = true;
+		}
 		out->at_ns = at;
 		out->slot = number_of(s);
-		if (atomic_load(&s->fresh) != 0)
-			out->waits += atomic_exchange(&s->fresh, 0);
 		return;
 	}
 }
 
-void lock_slots_charge(const void *lock, struct lock_slots_due *due)
+void lock_slots_charge(const void *lock, uint64_t draw, struct lock_slots_due *due)
 {
 	uint64_t tag = tag_of(lock);
 
-	*due = (struct lock_slots_due){ 0, 0, 0, 0 };
+	*due = (struct lock_slots_due){ 0, 0, 0, 0, false };
 	for (unsigned i = 0; slots != NULL && tag != 0 && i < PROBES; i++) {
 		struct slot *s = slot_at(lock, i);
 		uint64_t pair[2];
+		uint32_t times;
 
 		load(s, pair);
-		if (is_of(pair, tag))
-			charge(s, tag, due);
+		if (is_of(pair, tag) &&
+		    lock_thin_take(&s->thin, cell_of(pair), draw, &times))
+			charge(s, tag, times, due);
 	}
 }
 
-/* --- holders --------------------------------------------------------------------------------- */
-
-static uint64_t pack(uint64_t at_ns, uint64_t ns)
+struct lock_thin *lock_slots_thin(uint32_t slot)
 {
-	union { float f; uint32_t u; } weight = { .f = (float)ns };
-
-	return at_ns >> US_SHIFT << CHARGE_BITS | weight.u >> (31 - CHARGE_BITS);
+	return &slots[slot - 1].thin;
 }
 
-static double weight_of(uint64_t charge)
+struct lock_holders *lock_slots_holders(uint32_t slot)
 {
-	union { float f; uint32_t u; } weight = {
-		.u = (uint32_t)(charge & ((1u << CHARGE_BITS) - 1)) << (31 - CHARGE_BITS),
-	};
-
-	return (double)weight.f;
-}
-
-/* If the charge was between the two.  Times go round after 13 days. */
-static bool is_between(uint64_t charge, uint64_t from_ns, uint64_t to_ns)
-{
-	uint64_t at = charge >> CHARGE_BITS, from = from_ns >> US_SHIFT;
-	uint64_t round = UINT64_MAX >> CHARGE_BITS;
-
-	return ((at - from) & round) <= (to_ns >> US_SHIFT) - from;
-}
-
-void lock_slots_note(uint32_t slot, struct lock_site holder, uint64_t at_ns, uint64_t ns)
-{
-	struct slot *s = &slots[slot - 1];
-	struct holder *h = &s->holder[atomic_fetch_add(&s->noted, 1) % HOLDERS];
-
-	atomic_store_explicit(&h->site, (uint64_t)holder.row << 32 | holder.hash,
-			      memory_order_relaxed);
-	atomic_store_explicit(&h->charge, pack(at_ns, ns), memory_order_release);
-}
-
-struct lock_site lock_slots_pick(uint32_t slot, uint64_t from_ns, uint64_t to_ns,
-				 uint64_t *random)
-{
-	struct slot *s = &slots[slot - 1];
-	uint64_t site = 0;
-	double sum = 0;
-
-	for (unsigned i = 0; i < HOLDERS; i++) {
-		uint64_t charge = atomic_load_explicit(&s->holder[i].charge, memory_order_acquire);
-		double weight = weight_of(charge);
-
-		if (!is_between(charge, from_ns, to_ns))
-			continue;
-		sum += weight;
-		if ((double)(random_next(random) >> 11) * 0x1p-53 * sum < weight)
-			site = atomic_load_explicit(&s->holder[i].site, memory_order_relaxed);
-	}
-	return (struct lock_site){ (uint32_t)(site >> 32), (uint32_t)site };
+	return &slots[slot - 1].holders;
 }

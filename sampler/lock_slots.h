@@ -15,8 +15,7 @@
  * sees the charge that S has seen.  Only of two charges of one lock within nanoseconds (readers of
  * an rwlock) one may be told the other's time.
  *
- * Beside them are the last holders who were charged, with when and how much: from these a waiter
- * picks the one that it is counted with as a pair (lock_pairs.h), by chance, in proportion.
+ * Beside them are the last holders who were charged (lock_holders.h).
  *
  * Context   any thread, inside handlers; lock-free.
  * Memory    320 KiB, touched as used; a fork child finds zeros.
@@ -28,7 +27,8 @@
 #include <stdint.h>
 
 #include "sampler/compiler.h"
-#include "sampler/lock_pairs.h"
+#include "sampler/lock_holders.h"
+#include "sampler/lock_thin.h"
 
 #define LOCK_SLOTS_BITS 10
 #define LOCK_SLOTS      (1u << LOCK_SLOTS_BITS)
@@ -38,11 +38,12 @@ MUST_CHECK int lock_slots_init(void);
 void lock_slots_after_fork(void);
 
 /* Slot + 1; 0: there is no room, or this can be no lock's address.  *begin_ns becomes later if
- * somebody was charged since. */
-uint32_t lock_slots_join(const void *lock, uint32_t weight, uint64_t *begin_ns);
+ * somebody was charged since.  draw: 64 random bits. */
+uint32_t lock_slots_join(const void *lock, uint32_t weight, uint64_t *begin_ns, uint64_t draw);
 
 /* With what the slot was joined; leaves it.  got: the caller has the lock now; until it came the
- * others waited for nobody.  True: somebody was charged.  *until_ns (or NULL): what is behind that
+ * others waited for nobody.  True: somebody was charged, or may have been left out
+ * (lock_thin.h).  *until_ns (or NULL): what is behind that
  * is nobody's. */
 bool lock_slots_leave(uint32_t slot, uint32_t weight, uint64_t begin_ns, bool got,
 		      uint64_t *until_ns);
@@ -52,17 +53,17 @@ bool lock_slots_leave(uint32_t slot, uint32_t weight, uint64_t begin_ns, bool go
 struct lock_slots_due {
 	uint64_t waits, ns;
 	uint64_t at_ns;                 /* when it was */
-	uint32_t slot;                  /* slot + 1; 0: nobody waits */
+	uint32_t slot;                  /* slot + 1; 0: nobody waits, or it only looked */
+	bool     charged;               /* false: the first of two (lock_thin.h) */
 };
-void lock_slots_charge(const void *lock, struct lock_slots_due *due);
+/* draw: 64 random bits, those of lock_thin_may_take if it was asked. */
+void lock_slots_charge(const void *lock, uint64_t draw, struct lock_slots_due *due);
 
 /* How many charges there were, about; goes round. */
 uint32_t lock_slots_charges(uint32_t slot);
 
-/* A charge was recorded, for so many ns, as this holder's. */
-void lock_slots_note(uint32_t slot, struct lock_site holder, uint64_t at_ns, uint64_t ns);
-/* One of those who were noted between two times; all zero: there is none. */
-struct lock_site lock_slots_pick(uint32_t slot, uint64_t from_ns, uint64_t to_ns,
-				 uint64_t *random);
+/* Of this slot, whatever lock it is for. */
+struct lock_thin *lock_slots_thin(uint32_t slot);
+struct lock_holders *lock_slots_holders(uint32_t slot);
 
 #endif

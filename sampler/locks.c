@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sampler/count.h"
+#include "sampler/lock_gates.h"
 #include "sampler/lock_pairs.h"
 #include "sampler/lock_slots.h"
 #include "sampler/os.h"
@@ -17,12 +18,15 @@
 #define UNCHECKED __attribute__((no_sanitize("address", "thread"), noinline))
 
 _Atomic uint32_t locks_waits;
-_Atomic uint8_t  locks_filter[1u << LOCKS_FILTER_BITS];
+_Atomic uint16_t locks_filter[1u << LOCKS_FILTER_BITS];
 
 static struct {
 	_Atomic int      on;            /* bits of what there is */
 	_Atomic uint64_t block_rate, mutex_fraction;
 } locks;
+
+/* Of all threads, beside the paces of each (self.h). */
+static struct crowd all_waits, all_pauses, all_charges;
 
 enum { HAS_BLOCK = 1, HAS_MUTEX = 2 };
 
@@ -60,24 +64,18 @@ static bool wants_any(void)
 
 /* --- who waits ------------------------------------------------------------------------------- */
 
-static void filter_add(unsigned cell)
+static void come_to(_Atomic uint16_t *cell)
 {
-	uint8_t was = atomic_load_explicit(&locks_filter[cell], memory_order_relaxed);
-
-	while (was != UINT8_MAX &&
-	       !atomic_compare_exchange_weak(&locks_filter[cell], &was, (uint8_t)(was + 1)))
-		;
+	lock_thin_come(cell);
 	atomic_fetch_add(&locks_waits, 1);
+	lock_gates_watch();
 }
 
-static void filter_remove(unsigned cell)
+static void go_from(_Atomic uint16_t *cell)
 {
-	uint8_t was = atomic_load_explicit(&locks_filter[cell], memory_order_relaxed);
-
-	while (was != UINT8_MAX && was != 0 &&
-	       !atomic_compare_exchange_weak(&locks_filter[cell], &was, (uint8_t)(was - 1)))
-		;
-	atomic_fetch_sub(&locks_waits, 1);
+	lock_thin_go(cell);
+	if (atomic_fetch_sub(&locks_waits, 1) == 1)
+		lock_gates_calm();
 }
 
 /* True: somebody was charged for the wait. */
@@ -88,7 +86,7 @@ static NOINLINE bool take_out(bool got)
 
 	self.lock.wait = NULL;
 	charged = lock_slots_leave(w.slot, w.weight, w.begin_ns, got, NULL);
-	filter_remove(w.cell);
+	go_from(&locks_filter[w.cell]);
 	return charged;
 }
 
@@ -107,23 +105,24 @@ static UNCHECKED bool is_under_way(const struct locks_wait *now)
 
 static void enter_slot(struct locks_wait *w)
 {
-	unsigned cell = locks_cell(w->lock);
+	_Atomic uint16_t *cell = locks_cell(w->lock);
 
 	/* A vfork child may be killed in it, and nobody would take it out. */
-	if ((self.lock.wait != NULL && is_under_way(w)) || threads_elsewhere())
+	if ((self.lock.wait != NULL && is_under_way(w)) || threads_marked_elsewhere())
 		return;
 	if (self.lock.wait != NULL)
 		take_out(false);
-	filter_add(cell);
-	w->slot = lock_slots_join(w->lock, w->weight, &w->begin_ns);
+	come_to(cell);
+	w->slot = lock_slots_join(w->lock, w->weight, &w->begin_ns,
+				 random_next(&self.random));
 	if (w->slot == 0) {
-		filter_remove(cell);
+		go_from(cell);
 		count_add(COUNT_LOCK_NO_SLOT);
 		return;
 	}
 	w->charges = lock_slots_charges(w->slot);
 	self.lock = (struct self_wait){ w, w->begin_ns, w->slot, (uint16_t)w->weight,
-					(uint16_t)cell };
+					(uint16_t)(cell - locks_filter) };
 }
 
 static COLD bool introduce(void)
@@ -148,7 +147,8 @@ static uint32_t now_for_pace(void)
 }
 
 /* False: the wait is not chosen. */
-static bool begin(struct locks_wait *w, const void *lock, struct self_pace *pace)
+static bool begin(struct locks_wait *w, const void *lock, struct self_pace *pace,
+		  struct crowd *all)
 {
 	w->lock = lock;
 	w->begin_ns = 0;
@@ -156,7 +156,7 @@ static bool begin(struct locks_wait *w, const void *lock, struct self_pace *pace
 	w->perhaps = false;
 	if (!wants_any() || threads_sealed() || !is_known())
 		return false;
-	w->weight = pace_choose(pace, now_for_pace(), &self.random);
+	w->weight = pace_choose(pace, all, now_for_pace(), &self.random);
 	if (w->weight == 0)
 		return false;
 	w->begin_ns = os_monotonic_ns();
@@ -165,13 +165,13 @@ static bool begin(struct locks_wait *w, const void *lock, struct self_pace *pace
 
 void locks_wait_begin(struct locks_wait *w, const void *lock)
 {
-	if (begin(w, lock, &self.lock_waits) && wants_mutex())
+	if (begin(w, lock, &self.lock_waits, &all_waits) && wants_mutex())
 		enter_slot(w);
 }
 
 void locks_pause_begin(struct locks_wait *w, const void *on)
 {
-	begin(w, on, &self.lock_pauses);
+	begin(w, on, &self.lock_pauses, &all_pauses);
 }
 
 /* --- what comes of it ------------------------------------------------------------------------ */
@@ -186,7 +186,7 @@ static bool thin_mutex(struct pace_amount *a, uint64_t now_ns)
 
 	if (fraction > 1 && random_next(&self.random) % fraction != 0)
 		return false;
-	if (!pace_thin(&self.lock_charges, (uint32_t)(now_ns >> 10), a, &self.random))
+	if (!pace_thin(&self.lock_charges, &all_charges, (uint32_t)(now_ns >> 10), a, &self.random))
 		return false;
 	a->contentions *= fraction;
 	a->delay_ns *= fraction;
@@ -231,7 +231,8 @@ static void was_in_slot(struct locks_wait *w, enum locks_end end)
 
 	w->charged = take_out(end == LOCKS_GOT && !threads_sealed());
 	if (charges >= CHARGES_OF_A_WAIT && !threads_sealed())
-		pace_was_dear(&self.lock_waits, now_for_pace(), 1 + charges / CHARGES_OF_A_WAIT);
+		pace_was_dear(&self.lock_waits, &all_waits, now_for_pace(),
+			      1 + charges / CHARGES_OF_A_WAIT);
 }
 
 bool locks_waited(struct locks_wait *w, enum locks_end end)
@@ -247,6 +248,13 @@ bool locks_waited(struct locks_wait *w, enum locks_end end)
 	return is_counted(w);
 }
 
+/* It may be a thread that we never saw, or one that is coming or going. */
+COLD uint64_t locks_first_draw(void)
+{
+	self.random = random_seed((uintptr_t)&self);
+	return random_next(&self.random);
+}
+
 /* --- who is charged -------------------------------------------------------------------------- */
 
 void locks_release_begin(struct locks_charge *c, const void *lock)
@@ -256,7 +264,11 @@ void locks_release_begin(struct locks_charge *c, const void *lock)
 	c->slot = 0;
 	if (threads_sealed())
 		return;
-	lock_slots_charge(lock, &due);
+	lock_slots_charge(lock, self.lock_draw, &due);
+	if (due.slot != 0)
+		lock_thin_taken(lock_slots_thin(due.slot), locks_cell(lock), due.at_ns);
+	if (!due.charged)
+		return;
 	*c = (struct locks_charge){
 		.lock = lock,
 		.at_ns = due.at_ns,
@@ -303,5 +315,6 @@ void locks_after_fork(void)
 	lock_pairs_after_fork();
 	memset((void *)(uintptr_t)locks_filter, 0, sizeof(locks_filter));
 	locks_waits = 0;
+	lock_gates_calm();
 	self.lock.wait = NULL;
 }

@@ -12,18 +12,19 @@
  *
  *     lock    peek: free -> real      (nothing of ours is written)
  *             peek: held -> chosen? -> slot: W += w, S += w * now -> real -> slot: W -= w ...
- *     unlock  nobody waits, or the filter: not for this one -> real
+ *     unlock  nobody waits (lock_gates.h), or the filter: not for this one -> real
  *             slot: charge = W * now - S -> real -> stack, counters
  *
  * Every unlock reads how many wait, and every waiter that is chosen writes it; and every charge has
  * a stack to take.  So a thread to which this happens often takes few of its waits and charges,
- * each with the weight of those that it left out.  How likely it is to take one is settled before
- * that one's length is known or, for charges, is in proportion to it: either keeps all sums
- * unbiased.
+ * each with the weight of those that it left out; so do all threads together (crowd.h), and a lock
+ * that changes hands very often while somebody waits (lock_thin.h).  How likely it is to take one
+ * is settled before that one's length is known or, for charges, is in proportion to it: either
+ * keeps all sums unbiased.
  *
  * Context   any thread, inside handlers; lock-free, and nobody waits.  A thread that leaves a wait
  *           by a jump or is cancelled in it is taken out of its slot at its next wait, or its end.
- * Memory    the budget, the slots, 4 KiB; a fork child finds zeros.
+ * Memory    the budget, the slots, 8 KiB; a fork child finds zeros.
  * When full of slots: the wait is not charged to anybody (count.lock_no_slot); of stacks:
  *           [evicted]. */
 #ifndef SAMPLER_LOCKS_H
@@ -36,7 +37,10 @@
 #include "sampler/compiler.h"
 #include "sampler/lock_pairs.h"
 #include "sampler/lock_sites.h"
+#include "sampler/lock_thin.h"
 #include "sampler/pace.h"
+#include "sampler/random.h"
+#include "sampler/self.h"
 
 /* The budget is for both.  0 or -ENOMEM; then nothing is recorded.  -ENOSYS: without mutex. */
 MUST_CHECK int locks_init(uint64_t budget_bytes);
@@ -53,11 +57,11 @@ uint64_t locks_mutex_fraction(void);
 
 /* --- for the doors --------------------------------------------------------------------------- */
 
-/* How many chosen waits are under way: mostly none.  Then how many for locks with this hash; at 255
- * it stays. */
+/* How many chosen waits are under way: mostly none.  Then how many for locks with this hash, and
+ * which of their releases count (lock_thin.h). */
 extern HIDDEN _Atomic uint32_t locks_waits;
 #define LOCKS_FILTER_BITS 12
-extern HIDDEN _Atomic uint8_t locks_filter[1u << LOCKS_FILTER_BITS];
+extern HIDDEN _Atomic uint16_t locks_filter[1u << LOCKS_FILTER_BITS];
 
 /* Multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4). */
 static inline uint32_t locks_hash(const void *lock)
@@ -65,17 +69,34 @@ static inline uint32_t locks_hash(const void *lock)
 	return (uint32_t)(uintptr_t)lock * 2654435769u;
 }
 
-static inline unsigned locks_cell(const void *lock)
+static inline _Atomic uint16_t *locks_cell(const void *lock)
 {
-	return locks_hash(lock) >> (32 - LOCKS_FILTER_BITS);
+	return &locks_filter[locks_hash(lock) >> (32 - LOCKS_FILTER_BITS)];
 }
 
-/* Budget: one load; while anybody waits a product, a shift and another.  False: nobody is to be
- * charged for. */
+/* Of a thread that has none yet. */
+uint64_t locks_first_draw(void);
+
+/* Budget: a product, a shift and a load; of a lock that is given back very often a random number,
+ * too.  False: nobody is to be charged for this release.  Of lock_gates.h's doors, which ask only
+ * while somebody waits. */
+static inline bool locks_release_counts(const void *lock)
+{
+	unsigned cell = atomic_load_explicit(locks_cell(lock), memory_order_relaxed);
+
+	if ((cell & LOCK_CELL_WAITS) == 0)
+		return false;
+	if (LOCK_CELL_SHIFT(cell) == 0)
+		return true;
+	self.lock_draw = likely(self.random != 0) ? random_next(&self.random) : locks_first_draw();
+	return lock_thin_may_take(cell, self.lock_draw);
+}
+
+/* The same for one load while nobody waits. */
 static inline bool locks_is_awaited(const void *lock)
 {
 	return unlikely(atomic_load_explicit(&locks_waits, memory_order_relaxed) != 0) &&
-	       atomic_load_explicit(&locks_filter[locks_cell(lock)], memory_order_relaxed) != 0;
+	       locks_release_counts(lock);
 }
 
 /* A wait, on the stack of the door: 72 bytes. */

@@ -10,6 +10,7 @@
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
+#include "sampler/thread_names.h"
 #include "sampler/threads.h"
 
 /* What one thread works off before it goes back to its own work. */
@@ -192,7 +193,7 @@ void mapped_gone(uintptr_t start, size_t bytes, uint64_t ticket)
 static uint32_t record(size_t bytes, struct capture *c)
 {
 	static const struct sample_losses losses = { COUNT_MMAP_NO_STACK, COUNT_MMAP_NO_SITE };
-	struct site_key key = { .thread = self.name, .labels = self.labels };
+	struct site_key key = { .thread = thread_names_now(), .labels = self.labels };
 	struct unwind_stack_bounds bounds = { .lo = self.slot->stack_lo,
 					      .hi = self.slot->stack_hi };
 	uint32_t row;

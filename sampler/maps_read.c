@@ -51,17 +51,3 @@ void maps_reader_close(struct maps_reader *m)
 {
 	os_close(m->fd);
 }
-
-int maps_read(int (*f)(const struct maps_line *line, void *arg), void *arg)
-{
-	static struct maps_reader reader;
-	int err = maps_reader_open(&reader);
-
-	if (err < 0)
-		return err;
-	do
-		err = maps_reader_step(&reader, f, arg);
-	while (err > 0);
-	maps_reader_close(&reader);
-	return err;
-}

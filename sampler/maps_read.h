@@ -1,7 +1,7 @@
 /* sampler/maps_read.h -- what is mapped now: /proc/thread-self/maps, line by line.
  *
- * Context   maps_read: one caller at a time, the constructor, then our thread.  A reader is its
- *           owner's, who goes on when he likes: the kernel says what there is behind the last line.
+ * Context   the constructor, then our thread.  A reader is its owner's, who goes on when he likes:
+ *           the kernel says what there is behind the last line.
  * Errors    -errno of what failed, -EINVAL for what is no line of maps, -E2BIG for one that is too
  *           long (a path has 4 KiB at most, and a byte of it takes four where it is escaped: there
  *           is none), or what f returned. */
@@ -13,9 +13,6 @@
 #include "sampler/compiler.h"
 #include "sampler/maps.h"
 
-/* Tells f each line, until it returns less than 0. */
-MUST_CHECK int maps_read(int (*f)(const struct maps_line *line, void *arg), void *arg);
-
 struct maps_reader {
 	int    fd;
 	size_t have;
@@ -23,8 +20,8 @@ struct maps_reader {
 };
 
 MUST_CHECK int maps_reader_open(struct maps_reader *m);
-/* As much of it as the kernel gives at once, some 50 lines.  Returns 1 if there may be more, 0 at
- * its end.  A line for which f returned less than 0 comes again. */
+/* Tells f each line of as much as the kernel gives at once, some 50 lines.  Returns 1 if there may
+ * be more, 0 at its end.  A line for which f returned less than 0 comes again. */
 MUST_CHECK int maps_reader_step(struct maps_reader *m,
 				int (*f)(const struct maps_line *line, void *arg), void *arg);
 void maps_reader_close(struct maps_reader *m);

@@ -23,6 +23,7 @@ struct nameless {
 static struct {
 	struct module *row;             /* MODULES_EVER_MAX, mapped at the first scan */
 	_Atomic uint32_t rows;
+	uint32_t  found;                /* rows >= it: those that the scan in progress has added */
 	bool      present[MODULES_EVER_MAX];    /* found by the scan in progress */
 	struct nameless nameless[MODULES_NAMELESS_MAX];
 	uint32_t  nameless_count, nameless_found;       /* of the last scan, of this one */
@@ -56,12 +57,6 @@ void modules_closed(void)
 {
 	atomic_fetch_add(&epoch, 1);
 	atomic_fetch_sub(&closing, 1);
-}
-
-void modules_after_fork(void)
-{
-	/* Threads of the parent were in one, maybe. */
-	atomic_store(&closing, 0);
 }
 
 /* No dlclose is under way: what is mapped stays, as far as the present epoch goes. */
@@ -155,7 +150,7 @@ static bool is_same_build(const struct module *m)
 
 static struct module *find_row(const struct maps_line *line)
 {
-	for (uint32_t i = 0; i < modules.rows; i++) {
+	for (uint32_t i = 0; i < modules.found; i++) {
 		struct module *m = &modules.row[i];
 
 		if (m->alive && m->start == line->start && m->limit == line->limit &&
@@ -168,10 +163,10 @@ static struct module *find_row(const struct maps_line *line)
 
 static struct module *add_row(const struct maps_line *line, const struct group *g, bool permanent)
 {
-	struct module *m = &modules.row[modules.rows];
+	struct module *m = &modules.row[modules.found];
 	struct object object;
 
-	if (modules.rows == MODULES_EVER_MAX) {
+	if (modules.found == MODULES_EVER_MAX) {
 		count_add(COUNT_MODULE_NO_ROW);
 		return NULL;
 	}
@@ -194,7 +189,7 @@ static struct module *add_row(const struct maps_line *line, const struct group *
 		m->tables = tables_of(&object, m->image, m->permanent, &m->place);
 	}
 	modules.changed = true;
-	atomic_store_explicit(&modules.rows, modules.rows + 1, memory_order_release);
+	modules.found++;
 	return m;
 }
 
@@ -360,53 +355,62 @@ static void publish(void)
 	ranges_publish();
 }
 
-static int read_maps(bool permanent)
-{
-	static struct scan scan;
+/* --- a piece at a time ----------------------------------------------------------------------- */
 
-	memset(&scan, 0, sizeof(scan));
-	scan.permanent = permanent;
+/* One scan at a time: whoever waits for one goes on with it.  What it has found is nobody's before
+ * its end, but for rows that are alive again. */
+static struct {
+	struct maps_reader reader;
+	struct scan scan;
+	uint64_t begun, ended;          /* how many were */
+	uint32_t epoch;                 /* at the begin of this try */
+	unsigned tables, tries;
+	bool     quiet;
+	int      tid;                   /* of our thread, whose descriptor it is; 0: none is open */
+} work;
+
+static int begin_try(bool permanent)
+{
+	int err;
+
+	memset(&work.scan, 0, sizeof(work.scan));
+	work.scan.permanent = permanent;
+	work.quiet = is_quiet();
+	atomic_store(&wanted, false);
+	work.epoch = atomic_load(&epoch);
 	memset(modules.present, 0, sizeof(modules.present));
 	modules.nameless_found = 0;
-	return maps_read(scan_line, &scan);
-}
-
-/* What is new may be another object than the one we read of, if something went meanwhile: then it
- * is looked at again; after some times what is known already must do.  *now: the epoch of a scan
- * while which nothing went, else 0. */
-static int read_quietly(bool permanent, uint32_t *now)
-{
-	uint32_t rows = modules.rows;
-	unsigned known = tables_count();
-	int err = 0;
-
-	for (unsigned tries = 0; tries < SCAN_TRIES && err == 0; tries++) {
-		bool quiet = is_quiet();
-
-		atomic_store(&wanted, false);
-		*now = atomic_load(&epoch);
-		err = read_maps(permanent);
-		if (permanent || (quiet && atomic_load(&epoch) == *now))
-			return err;
-		modules.rows = rows;
-		tables_forget(known);
-	}
-	*now = 0;
+	modules.found = modules.rows;
+	err = maps_reader_open(&work.reader);
+	work.tid = err < 0 ? 0 : os_gettid();
 	return err;
 }
 
-int modules_scan(bool permanent)
+static int begin_it(bool permanent)
 {
-	uint32_t now;
 	int err;
 
 	if (modules.row == NULL)
 		modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module));
 	if (modules.row == NULL)
 		return -ENOMEM;
-	err = read_quietly(permanent, &now);
-	if (err < 0)
-		return err;
+	work.tries = 0;
+	work.tables = tables_count();
+	err = begin_try(permanent);
+	work.begun += err == 0; /* last: a child forked meanwhile goes on with what has begun */
+	return err;
+}
+
+static int begin_anew(bool permanent)
+{
+	tables_forget(work.tables);
+	return begin_try(permanent);
+}
+
+/* now: the epoch of a scan while which nothing went, else 0. */
+static void take_over(uint32_t now)
+{
+	atomic_store_explicit(&modules.rows, modules.found, memory_order_release);
 	if (now != 0)
 		note_seen(now);
 	/* It may have gone inside libc: something else is in its place from now on. */
@@ -421,7 +425,87 @@ int modules_scan(bool permanent)
 	if (modules.changed)
 		publish();
 	modules.changed = false;
+}
+
+static void close_maps(void)
+{
+	if (work.tid != 0)
+		maps_reader_close(&work.reader);
+	work.tid = 0;
+}
+
+/* What is new may be another object than the one we read of, if something went meanwhile: then it
+ * is looked at again; after some times what is known already must do.  1: there is more. */
+static int end_try(void)
+{
+	bool good;
+
+	close_maps();
+	good = work.scan.permanent || (work.quiet && atomic_load(&epoch) == work.epoch);
+	if (!good && ++work.tries < SCAN_TRIES) {
+		int err = begin_anew(work.scan.permanent);
+
+		return err < 0 ? err : 1;
+	}
+	if (!good) {
+		modules.found = modules.rows;
+		tables_forget(work.tables);
+	}
+	take_over(good ? work.epoch : 0);
 	return 0;
+}
+
+/* 1: there is more; 0: that was all; -errno: it is as it was. */
+static int step(bool permanent)
+{
+	int err = 1;
+
+	if (work.ended == work.begun)
+		err = begin_it(permanent);
+	else if (work.tid != os_gettid())       /* another thread's, which is gone with its files */
+		err = begin_anew(work.scan.permanent);
+	if (err >= 0)
+		err = maps_reader_step(&work.reader, scan_line, &work.scan);
+	if (err == 0)
+		err = end_try();
+	if (err < 0)
+		tables_forget(work.tables);
+	if (err <= 0) {
+		close_maps();
+		work.ended = work.begun;
+	}
+	return err;
+}
+
+int modules_scan(bool permanent)
+{
+	int err;
+
+	if (work.ended != work.begun) {         /* half of one that began before this */
+		close_maps();
+		tables_forget(work.tables);
+		work.ended = work.begun;
+	}
+	do
+		err = step(permanent);
+	while (err > 0);
+	return err;
+}
+
+bool modules_scan_go_on(uint64_t *ticket)
+{
+	if (*ticket == 0)
+		*ticket = work.begun + 1;
+	if (work.ended < *ticket && step(false) < 0 && work.begun < *ticket)
+		work.begun = work.ended = *ticket;      /* there is none to be had */
+	return work.ended < *ticket;
+}
+
+void modules_after_fork(void)
+{
+	/* Threads of the parent were in one, maybe. */
+	atomic_store(&closing, 0);
+	work.tid = 0;
 }
 
 /* --- for our thread ------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@
  * Any other one is recorded with the epoch of now, which each dlclose advances, and belongs to what
  * a scan in that same epoch saw there; to nobody, if there was none.
  *
- * Context   modules_scan, modules_close: one caller at a time (the constructor, then our thread).
+ * Context   modules_scan, modules_scan_go_on: one caller at a time (the constructor, our thread).
  *           modules_frame, modules_find_range, modules_closing: any, inside handlers,
  *           lock-free. modules_at, modules_count: our thread.
  * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
@@ -60,6 +60,9 @@ struct module {
 /* Read the list of mappings.  With permanent (the constructor's call), what is found is permanent
  * if modules_permanent says so.  0 or -errno; on failure what was known stays. */
 int modules_scan(bool permanent);
+/* The same, not permanent, in steps of some 50 lines, shared by all who want one: *ticket is 0 at
+ * first.  False: one that began after that is over, or failed. */
+bool modules_scan_go_on(uint64_t *ticket);
 
 /* Which images can never be unloaded; NULL (the default): all that a permanent scan finds. */
 void modules_permanent(bool (*is)(uintptr_t image));
@@ -71,7 +74,7 @@ void modules_set_main(uintptr_t entry);
  * epoch.  Context: any. */
 void modules_closing(void);
 void modules_closed(void);
-/* A fork child: no dlclose is under way. */
+/* A fork child: no dlclose is under way, and our thread's files are its parent's. */
 void modules_after_fork(void);
 uint16_t modules_epoch(void);
 

@@ -1,7 +1,10 @@
+#include "sampler/compiler.h"
 #include "sampler/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -61,7 +64,7 @@ void *os_map(size_t bytes)
 	return p;
 }
 
-static struct { char *at; size_t left; } reserve;
+static struct { char *all, *at; size_t bytes, left; } reserve;
 
 static void *map_wiped(size_t bytes)
 {
@@ -74,10 +77,30 @@ static void *map_wiped(size_t bytes)
 
 void os_reserve_wiped(size_t bytes)
 {
-	reserve.at = map_wiped(bytes);
-	reserve.left = reserve.at != NULL ? bytes : 0;
+	reserve.all = reserve.at = map_wiped(bytes);
+	reserve.bytes = reserve.left = reserve.at != NULL ? bytes : 0;
 	if (reserve.at == NULL)
 		count_add(COUNT_MAP_REFUSED);
+}
+
+void *os_reserved(size_t *bytes)
+{
+	*bytes = reserve.bytes;
+	return reserve.all;
+}
+
+size_t os_resident(void *p, size_t bytes)
+{
+	unsigned char in[OS_RESIDENT_MAX / PAGE];
+	size_t n = 0;
+
+	if (bytes > OS_RESIDENT_MAX)
+		bytes = OS_RESIDENT_MAX;
+	if (sys_call3(SYS_mincore, p, bytes, in) < 0)
+		return 0;
+	for (size_t i = 0; i < (bytes + PAGE - 1) / PAGE; i++)
+		n += in[i] & 1;
+	return n * PAGE;
 }
 
 void *os_map_wiped(size_t bytes)
@@ -102,6 +125,18 @@ void os_unmap(void *p, size_t bytes)
 	sys_call2(SYS_munmap, p, mapped_size(bytes));
 }
 
+void *os_grow(void *p, size_t bytes, size_t to)
+{
+	long grown = sys_call4(SYS_mremap, p, pages_of(bytes), pages_of(to), MREMAP_MAYMOVE);
+
+	if (grown < 0 && grown > -4096) {
+		count_add(COUNT_MAP_REFUSED);
+		return NULL;
+	}
+	mapped_bytes += pages_of(to) - pages_of(bytes);
+	return (void *)grown;
+}
+
 void os_trim(void *p, size_t bytes, size_t keep)
 {
 	if (pages_of(keep) == pages_of(bytes))
@@ -124,12 +159,22 @@ void os_guard(void *p, size_t bytes)
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-static int open_high(const char *path, int flags)
+static int open_high_at(int dir, const char *path, int flags)
 {
-	long fd = sys_call4(SYS_openat, AT_FDCWD, path,
+	long fd = sys_call4(SYS_openat, dir, path,
 			    O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, 0);
 
 	return fd < 0 ? (int)fd : os_high_fd((int)fd);
+}
+
+static int open_high(const char *path, int flags)
+{
+	return open_high_at(AT_FDCWD, path, flags);
+}
+
+int os_open_at(int dir, const char *path)
+{
+	return open_high_at(dir, path, 0);
 }
 
 int os_open_read(const char *path)
@@ -197,8 +242,24 @@ int os_bind(int fd, const void *address, size_t len)
 	return (int)sys_call3(SYS_bind, fd, address, len);
 }
 
+/* What a connection has from the socket that it came to, as in Go: a client that is gone without a
+ * word is found out (after 15 s, by 9 questions 15 s apart), and the end of an answer waits for
+ * nobody's acknowledgement. */
+static void make_lively(int fd)
+{
+	int on = 1, seconds = 15;
+
+	sys_call6(SYS_setsockopt, fd, SOL_SOCKET, SO_KEEPALIVE, SYS_ARG(&on), sizeof(on), 0);
+	sys_call6(SYS_setsockopt, fd, IPPROTO_TCP, TCP_KEEPIDLE, SYS_ARG(&seconds),
+		  sizeof(seconds), 0);
+	sys_call6(SYS_setsockopt, fd, IPPROTO_TCP, TCP_KEEPINTVL, SYS_ARG(&seconds),
+		  sizeof(seconds), 0);
+	sys_call6(SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, SYS_ARG(&on), sizeof(on), 0);
+}
+
 int os_listen(int fd, int backlog)
 {
+	make_lively(fd);
 	return (int)sys_call2(SYS_listen, fd, backlog);
 }
 
@@ -307,7 +368,7 @@ static uint64_t read_clock(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t os_monotonic_ns(void)
+HOT uint64_t os_monotonic_ns(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
 }

@@ -29,12 +29,20 @@ void *os_map_wiped(size_t bytes);
  * a fork.  If the kernel refuses, each is mapped for itself.  Context: once, the constructor. */
 void os_reserve_wiped(size_t bytes);
 void os_unmap(void *p, size_t bytes);
+/* Makes what os_map gave longer, to so many bytes, the new ones zero; it may be elsewhere then.
+ * NULL if refused (adds to count.map_refused): then it is as it was. */
+void *os_grow(void *p, size_t bytes, size_t to);
 /* Of bytes at p, as mapped above, only the first keep are needed any more. */
 void os_trim(void *p, size_t bytes, size_t keep);
 /* All of it is zero again, and its pages the kernel's.  p as os_map gave it. */
 void os_clear(void *p, size_t bytes);
 /* Bytes of all that is mapped by the above now. */
 uint64_t os_mapped_bytes(void);
+/* What os_reserve_wiped has mapped, and how much there is; NULL: nothing. */
+void *os_reserved(size_t *bytes);
+/* Bytes of those at p, OS_RESIDENT_MAX at most, that are in memory. */
+#define OS_RESIDENT_MAX (1u << 20)
+size_t os_resident(void *p, size_t bytes);
 /* Makes bytes at p inaccessible: a guard page.  p and bytes are page-aligned. */
 void os_guard(void *p, size_t bytes);
 
@@ -43,6 +51,8 @@ void os_guard(void *p, size_t bytes);
 MUST_CHECK int os_open_read(const char *path);
 /* The same, but -ELOOP for a symbolic link. */
 MUST_CHECK int os_open_no_link(const char *path);
+/* The same, in the directory that dir is open on; a path of no more than that. */
+MUST_CHECK int os_open_at(int dir, const char *path);
 /* The same, for a directory. */
 MUST_CHECK int os_open_dir(const char *path);
 void os_close(int fd);
@@ -112,6 +122,8 @@ uint64_t os_monotonic_ns(void);
 uint64_t os_realtime_ns(void);
 /* CPU time that thread tid of this process (0: the calling one) has used, ns; 0 when it is gone. */
 uint64_t os_thread_cpu_ns(int tid);
+/* What all threads of the process have used, ns; a fork child begins at 0.  0: no such clock. */
+uint64_t os_process_cpu_ns(void);
 
 /* True if there is no such thread any more, of no process: a vfork child is one of its own. */
 bool os_thread_is_gone(int tid);

@@ -43,25 +43,56 @@ static void took(struct self_pace *p, uint32_t now, unsigned max)
 	p->since = now;
 }
 
-void pace_was_dear(struct self_pace *p, uint32_t now, uint32_t times)
+void pace_was_dear(struct self_pace *p, struct crowd *all, uint32_t now, uint32_t times)
 {
 	uint64_t paid = (uint64_t)times * (PACE_MANY / PACE_TAKEN);
 
 	p->last = now + (paid < DEAR_MAX ? (uint32_t)paid : DEAR_MAX);
 	p->taken = p->taken + times < UINT16_MAX ? (uint16_t)(p->taken + times - 1)
 						 : UINT16_MAX - 1;
+	crowd_took(all, now, times - 1, PACE_CHOOSE_MAX);
 }
 
-uint32_t pace_choose(struct self_pace *p, uint32_t now, uint64_t *random)
+static unsigned common_shift(const struct self_pace *p, const struct crowd *all, uint32_t now)
 {
-	uint32_t weight;
+	unsigned shift = crowd_shift(all, now);
+
+	return shift > p->shift ? shift : p->shift;
+}
+
+/* Not the first event of a thread: those may all be new.  A dear last one is in the future. */
+static bool is_seldom(uint32_t last, uint32_t now)
+{
+	uint32_t quiet = now - last;
+
+	return last != 0 && quiet >= PACE_SELDOM && quiet < UINT32_MAX / 2;
+}
+
+uint32_t pace_choose(struct self_pace *p, struct crowd *all, uint32_t now, uint64_t *random)
+{
+	uint32_t last = p->last;
+	uint64_t draw = 0;
+	unsigned shift;
 
 	calm_down(p, now, PACE_QUIET / 2);
-	if (p->shift != 0 && random_next(random) >> (64 - p->shift) != 0)
-		return 0;
-	weight = UINT32_C(1) << p->shift;
+	shift = p->shift;
+	if (shift != 0) {
+		draw = random_next(random);
+		if (draw >> (64 - shift) != 0)
+			return 0;
+	}
+	/* Only then the crowd's: all threads share its line.  Of the same draw, as if the
+	 * greater of the two had been asked alone. */
+	if (!is_seldom(last, now))
+		shift = common_shift(p, all, now);
+	if (shift > p->shift) {
+		draw = p->shift != 0 ? draw : random_next(random);
+		if (draw >> (64 - shift) != 0)
+			return 0;
+	}
 	took(p, now, PACE_CHOOSE_MAX);
-	return weight;
+	crowd_took(all, now, 1, PACE_CHOOSE_MAX);
+	return UINT32_C(1) << shift;
 }
 
 bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random)
@@ -76,11 +107,13 @@ bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random)
 	return true;
 }
 
-bool pace_thin(struct self_pace *p, uint32_t now, struct pace_amount *a, uint64_t *random)
+bool pace_thin(struct self_pace *p, struct crowd *all, uint32_t now, struct pace_amount *a,
+	       uint64_t *random)
 {
 	calm_down(p, now, 4 * PACE_QUIET);
-	if (!pace_in_proportion(a, UINT64_C(1) << p->shift, random))
+	if (!pace_in_proportion(a, UINT64_C(1) << common_shift(p, all, now), random))
 		return false;
 	took(p, now, PACE_THIN_MAX);
+	crowd_took(all, now, 1, PACE_THIN_MAX);
 	return true;
 }

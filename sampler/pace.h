@@ -5,7 +5,7 @@
  * 2^shift.  Either way each sum has the right mean, whatever the shift, as long as it follows from
  * what was before.  And it does: sixteen taken in a short time raise it, in a long time lower it,
  * and so does a time without events, so that of a thread which seldom waits all is taken.  What is
- * dear counts as several.
+ * dear counts as several.  Each is also as seldom as all threads together demand (crowd.h).
  *
  * Context   one thread, whose self_pace it is; a handler in between may cost or add a sample.
  * Time      in units of about a us, of 32 bits: they go round in half an hour at least. */
@@ -15,11 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sampler/crowd.h"
 #include "sampler/self.h"
 
 /* Without any event for so long the shift has fallen by 2.  Where thinned, in four times as long by
  * 1: there long ones are taken whatever the shift. */
 #define PACE_QUIET (1u << 12)
+/* Without any for so long it is not held up for what other threads do: five thousand such threads
+ * are ten thousand events a second at most. */
+#define PACE_SELDOM (1u << 19)
 /* 16 taken in less time are many, in more time than the other few. */
 #define PACE_TAKEN 16
 #define PACE_MANY  (1u << 13)
@@ -33,13 +37,14 @@ struct pace_amount {
 };
 
 /* The weight of this event; 0: it is not taken. */
-uint32_t pace_choose(struct self_pace *p, uint32_t now, uint64_t *random);
+uint32_t pace_choose(struct self_pace *p, struct crowd *all, uint32_t now, uint64_t *random);
 
 /* The last one that was taken is over, and was so many times as dear as others. */
-void pace_was_dear(struct self_pace *p, uint32_t now, uint32_t times);
+void pace_was_dear(struct self_pace *p, struct crowd *all, uint32_t now, uint32_t times);
 
 /* False: this one is left out. */
-bool pace_thin(struct self_pace *p, uint32_t now, struct pace_amount *a, uint64_t *random);
+bool pace_thin(struct self_pace *p, struct crowd *all, uint32_t now, struct pace_amount *a,
+	       uint64_t *random);
 
 /* True with probability min(1, delay / rate), and then the amount stands for rate ns at least. */
 bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random);

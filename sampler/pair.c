@@ -1,3 +1,4 @@
+#include "sampler/compiler.h"
 #include "sampler/pair.h"
 
 #include <stdatomic.h>
@@ -8,7 +9,7 @@ static void load(_Atomic(uint64_t) pair[2], uint64_t out[2])
 	out[1] = atomic_load_explicit(&pair[1], memory_order_acquire);
 }
 
-void pair_add(_Atomic(uint64_t) pair[2], uint64_t first, uint64_t second)
+HOT void pair_add(_Atomic(uint64_t) pair[2], uint64_t first, uint64_t second)
 {
 	uint64_t was[2], now[2];
 

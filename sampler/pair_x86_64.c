@@ -1,5 +1,6 @@
 /* cmpxchg16b, which all have but AMD's from before 2006 (CPUID.1:ECX bit 13).  Not the compiler's
  * builtin: gcc calls libatomic for it, and a thread sanitizer does it in two halves. */
+#include "sampler/compiler.h"
 #include "sampler/pair.h"
 
 #include <cpuid.h>
@@ -7,7 +8,7 @@
 
 #define CPUID_1_ECX_CX16 (1u << 13)
 
-bool pair_can_swap(void)
+HOT bool pair_can_swap(void)
 {
 	static _Atomic unsigned char known;     /* 0 not yet, 1 it can, 2 it cannot */
 	unsigned char is = atomic_load_explicit(&known, memory_order_relaxed);
@@ -20,7 +21,7 @@ bool pair_can_swap(void)
 	return is == 1;
 }
 
-bool pair_swap(_Atomic(uint64_t) pair[2], uint64_t was[2], const uint64_t now[2])
+HOT bool pair_swap(_Atomic(uint64_t) pair[2], uint64_t was[2], const uint64_t now[2])
 {
 	uint64_t *both = (uint64_t *)(uintptr_t)pair;
 	bool done;

@@ -1,5 +1,6 @@
 /* Natural logarithm and exponential by argument reduction and a short series: both good to 1e-12
  * relative, far below what a sample can show; test/unit/random_test.c compares with libm. */
+#include "sampler/compiler.h"
 #include "sampler/random.h"
 
 #include "sampler/levels.h"
@@ -14,7 +15,7 @@ uint64_t random_seed(uint64_t from)
 }
 
 /* ln(x) for x > 0: x = m 2^e with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m-1)/(m+1)). */
-static double natural_log(double x)
+static HOT double natural_log(double x)
 {
 	union { double d; uint64_t u; } bits = { .d = x };
 	int exponent = (int)(bits.u >> 52) - 1023;
@@ -34,7 +35,7 @@ static double natural_log(double x)
 
 /* 1 - exp(-x) for x > 0, without cancellation: a Taylor series of x / 2^n, squared back up by
  * 1 - (1-y)^2 = y (2 - y). */
-static double one_minus_exp(double x)
+static HOT double one_minus_exp(double x)
 {
 	int halvings = 0;
 	double y, term;
@@ -55,7 +56,7 @@ static double one_minus_exp(double x)
 	return y;
 }
 
-uint64_t random_exponential(uint64_t *state, uint64_t mean)
+HOT uint64_t random_exponential(uint64_t *state, uint64_t mean)
 {
 	/* 53 random bits, in (0, 1]: never ln(0); at most 36.7 times the mean. */
 	double u = (double)((random_next(state) >> 11) + 1) * 0x1p-53;
@@ -63,7 +64,7 @@ uint64_t random_exponential(uint64_t *state, uint64_t mean)
 	return (uint64_t)(-natural_log(u) * (double)mean) + 1;
 }
 
-uint64_t random_weight(uint64_t size, uint64_t rate)
+HOT uint64_t random_weight(uint64_t size, uint64_t rate)
 {
 	if (rate <= 1)
 		return RANDOM_WEIGHT_ONE;

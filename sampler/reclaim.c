@@ -120,7 +120,7 @@ static bool move(struct generations *g, uint64_t now, uint32_t row)
 	static frame_t frame[STACK_DEPTH_MAX + 1];      /* our thread's only */
 	struct stacks *s = &generations_at(g, now)->stacks;
 	const struct site_row *r = &g->sites.row[row];
-	struct site_key key = { 0, r->size, r->thread, r->labels };
+	struct site_key key = { .size = r->size, .thread = r->thread, .labels = r->labels };
 	unsigned depth = generations_frames(g, stack_of(g, row), frame, COUNT_OF(frame));
 	uint32_t id = 0;
 

@@ -11,6 +11,7 @@
 #define REGS_BP    6
 #define REGS_SP    7
 #define REGS_PC    16
+#define REGS_BIT(reg) (1u << (reg))
 
 struct regs {
 	uintptr_t r[REGS_COUNT];

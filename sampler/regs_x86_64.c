@@ -32,7 +32,7 @@ static_assert(offsetof(struct regs, r) == 0 && offsetof(struct regs, known) == 1
 	      sizeof(uintptr_t) == 8, "the numbers in the assembler below");
 
 __asm__(
-"	.pushsection .text.regs_here, \"ax\", @progbits\n"
+"	.pushsection .text.hot.regs_here, \"ax\", @progbits\n"
 "	.p2align 4\n"
 "	.globl	regs_here\n"
 "	.hidden	regs_here\n"

@@ -6,13 +6,14 @@
  *
  * Context   any, inside handlers.  One shared array of relaxed 8-byte words: a race loses an entry
  *           or writes it twice, never tears one.
- * Memory    128 KiB, touched as it fills.  When full an entry is overwritten.
+ * Memory    128 KiB, touched as it fills.  When full a rule is overwritten.
  * Source    unwinding.md 2 (census of 2,263 objects) and 3a. */
 #ifndef SAMPLER_RULES_H
 #define SAMPLER_RULES_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sampler/cfi.h"
@@ -53,27 +54,59 @@ uint32_t rules_from_row(const struct cfi_object *object, const struct cfi_row *r
 /* The rule of one address, from that of a range: what RULES_PLT means at pc. */
 uint32_t rules_at(uint32_t rule, uintptr_t pc);
 
-/* Pairs of words.  The pair is the low bits of pc, mixed with the next ones; a word keeps the bits
- * above and the rule: together they are the whole pc, so there are no false hits. */
-#define RULES_PAIR_BITS 13
-extern HIDDEN _Atomic uint64_t rules_word[2u << RULES_PAIR_BITS];
+/* Words.  The place of an address is its low bits (one more: those of the return address that it is
+ * mostly before).  A word is a rule, mixed with what its place does not say of the address: only
+ * with the same address it is a rule again, so there are no false hits.  RULES_GROUP neighbours
+ * stand in for each other: what another address pushed out is beside its place. */
+#define RULES_PLACE_BITS 14
+#define RULES_GROUP      4u
+extern HIDDEN _Atomic uint64_t rules_word[1u << RULES_PLACE_BITS];
 
-static inline _Atomic uint64_t *rules_pair(uintptr_t pc)
+static inline size_t rules_place(uintptr_t pc)
 {
-	return &rules_word[2 * ((pc ^ pc >> RULES_PAIR_BITS) & ((1u << RULES_PAIR_BITS) - 1))];
+	return (pc + 1) & (((size_t)1 << RULES_PLACE_BITS) - 1);
+}
+
+/* Above the bits of a rule: those above the place, and the two that a group does not say.  One is
+ * added, so that no address gets a rule from a word that was never written; but the last ones below
+ * 2^47, where no code is. */
+static inline uint64_t rules_above(uintptr_t pc) { return pc + 1 + (1u << RULES_PLACE_BITS); }
+
+static inline bool rules_may_know(uintptr_t pc) { return ((pc + 1) | rules_above(pc)) >> 47 == 0; }
+
+static inline uint64_t rules_mix(uintptr_t pc)
+{
+	return rules_above(pc) << (RULES_BITS - RULES_PLACE_BITS) ^ (pc + 1) << 62;
+}
+
+static inline uint64_t rules_at_place(size_t place)
+{
+	return atomic_load_explicit(&rules_word[place], memory_order_relaxed);
+}
+
+/* Of a word, unmixed. */
+static inline bool rules_is_rule(uint64_t found) { return found >> RULES_BITS == 0; }
+
+/* Not at its place. */
+static inline uint32_t rules_find_beside(uintptr_t pc)
+{
+	for (size_t i = 1; i < RULES_GROUP; i++) {
+		uint64_t found = rules_at_place(rules_place(pc) ^ i) ^ rules_mix(pc);
+
+		if (rules_is_rule(found))
+			return (uint32_t)found;
+	}
+	return RULES_NONE;
 }
 
 /* RULES_NONE: not here. */
 static inline uint32_t rules_find(uintptr_t pc)
 {
-	_Atomic uint64_t *pair = rules_pair(pc);
-	uint64_t word = atomic_load_explicit(&pair[0], memory_order_relaxed);
+	uint64_t found = rules_at_place(rules_place(pc)) ^ rules_mix(pc);
 
-	if (word >> RULES_BITS != pc >> RULES_PAIR_BITS)
-		word = atomic_load_explicit(&pair[1], memory_order_relaxed);
-	if (word >> RULES_BITS != pc >> RULES_PAIR_BITS)
+	if (unlikely(!rules_may_know(pc)))
 		return RULES_NONE;
-	return (uint32_t)(word & ((UINT64_C(1) << RULES_BITS) - 1));
+	return likely(rules_is_rule(found)) ? (uint32_t)found : rules_find_beside(pc);
 }
 
 /* Only for code that stays mapped for ever. */

@@ -1,9 +1,12 @@
-/* Most samples of a thread share the outer part of their stack with the one before.  What the last
- * one was, address by address, and which node each led to, is kept with the thread: sequential
- * memory, where looking up a node is two cache misses. */
+/* Most stacks were met before, all of them (wholes.h).  Of a new one the outer part is mostly that
+ * of the thread's last new one.  What that was, address by address, and which node each led to, is
+ * kept with the thread: sequential memory, where looking up a node is two cache misses. */
 #include "sampler/sample.h"
 
+#include <assert.h>
+
 #include "sampler/modules.h"
+#include "sampler/unwind_ahead.h"
 #include "sampler/unwind_libunwind.h"
 
 static enum unwind_mode mode;
@@ -13,40 +16,25 @@ void sample_init(enum unwind_mode how)
 	mode = how;
 }
 
-/* Addresses and nodes of the last stack, outermost first; behind the addresses of this one. */
-static uintptr_t *seen_pc(struct capture *c)
-{
-	return c->pc + threads_depth();
-}
-
-static struct unwind_memo_frame *memo_frames(struct capture *c)
-{
-	return (struct unwind_memo_frame *)(void *)(c->pc + 2 * threads_depth());
-}
-
-static uint32_t *seen_node(struct capture *c)
-{
-	return (uint32_t *)(void *)(memo_frames(c) + threads_depth());
-}
-
 /* One walk on its way into a table. */
 struct walk {
 	struct generations *table;
 	uint64_t            now;        /* generations_now */
+	uint64_t            version;    /* modules_version, before its frames are asked for */
 	unsigned            depth;
 	bool                truncated;
 };
 
-/* How many of the outermost frames are those of the last stack. */
+/* How many of the outermost frames are those of the last stack that was new. */
 static unsigned count_same(struct capture *c, const struct walk *w)
 {
-	const uintptr_t *seen = seen_pc(c);
+	const uintptr_t *seen = c->seen_pc;
 	unsigned n = 0, max = w->depth < c->seen ? w->depth : c->seen;
-	uint64_t version = modules_version(), generation = generations_number(w->now);
+	uint64_t generation = generations_number(w->now) + (uintptr_t)w->table;
 
-	if (c->seen_version != version || c->seen_truncated != w->truncated ||
+	if (c->seen_version != w->version || c->seen_truncated != w->truncated ||
 	    c->seen_generation != generation) {
-		c->seen_version = version;
+		c->seen_version = w->version;
 		c->seen_truncated = w->truncated;
 		c->seen_generation = generation;
 		return 0;
@@ -63,15 +51,15 @@ static uint32_t add_frame(struct stacks *stacks, uint32_t parent, uintptr_t pc)
 }
 
 /* False: the table is full.  *id 0: there were only frames of ours. */
-static bool intern(struct capture *c, const struct walk *w, uint32_t *id)
+static NOINLINE bool intern_frames(struct capture *c, const struct walk *w, struct stacks *stacks,
+				   uint32_t *id)
 {
-	struct stacks *stacks = &generations_at(w->table, w->now)->stacks;
 	unsigned same = count_same(c, w);
 
 	*id = 0;
 	c->seen = same;
 	if (same > 0)
-		*id = seen_node(c)[same - 1];
+		*id = c->seen_node[same - 1];
 	else if (w->truncated && (*id = stacks_child(stacks, 0, FRAME_TRUNCATED)) == 0)
 		return false;
 	for (unsigned i = same; i < w->depth; i++) {
@@ -80,10 +68,31 @@ static bool intern(struct capture *c, const struct walk *w, uint32_t *id)
 		*id = add_frame(stacks, *id, pc);
 		if (*id == 0 && !modules_is_ours(pc))
 			return false;
-		seen_pc(c)[i] = pc;
-		seen_node(c)[i] = *id;
+		c->seen_pc[i] = pc;
+		c->seen_node[i] = *id;
 		c->seen = i + 1;
 	}
+	return true;
+}
+
+/* The same for *is.  Of what decides which stack the addresses are, all goes into the hash: so what
+ * stands there of another generation, or from before a dlclose, is never met. */
+static bool intern(struct capture *c, const struct walk *w, struct whole *is)
+{
+	struct stacks *stacks = &generations_at(w->table, w->now)->stacks;
+	uint64_t world = levels_hash(w->version) ^
+			 (generations_number(w->now) << 1 | (w->truncated ? 1 : 0));
+	uint64_t hash = wholes_hash(world, c->pc, w->depth);
+
+	*is = wholes_find(&stacks->wholes, hash);
+	if (likely(is->id != 0))
+		return true;
+	if (!intern_frames(c, w, stacks, &is->id))
+		return false;
+	if (is->id == 0)
+		return true;
+	is->stack_hash = stacks_hash(stacks, is->id);
+	wholes_add(&stacks->wholes, hash, *is);
 	return true;
 }
 
@@ -102,14 +111,17 @@ static HOT NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct 
 	bool again = true;
 
 	for (;;) {
-		uint32_t id, row = 0;
+		struct whole whole;
+		uint32_t row = 0;
 		bool fits;
 
 		w->now = generations_now(w->table);
-		fits = intern(c, w, &id);
-		if (fits && id == 0)
+		w->version = modules_version();
+		fits = intern(c, w, &whole);
+		if (fits && whole.id == 0)
 			return 0;
-		key->stack = generations_stack(w->now, id);
+		key->stack = generations_stack(w->now, whole.id);
+		key->stack_hash = whole.stack_hash;
 		if (fits && (row = row_of(w, key)) != 0)
 			return row;
 		if (!again || !generations_next(w->table, w->now)) {
@@ -120,18 +132,49 @@ static HOT NOINLINE uint32_t find_row(struct capture *c, struct walk *w, struct 
 	}
 }
 
-static HOT NOINLINE enum unwind_end walk_stack(struct capture *c,
-					   const struct unwind_stack_bounds *bounds,
-					   unsigned *depth)
-{
-	unsigned max = threads_depth();
+static_assert(CAPTURE_KINDS == 2, "the other kind is kind ^ 1");
 
+/* The thread's memo, unless it is in a walk of the other kind. */
+static HOT NOINLINE struct unwind_memo *memo_of(const struct capture *c, struct scratch *s)
+{
+	struct unwind_memo *memo = &c->slot->memo;
+
+	if (unlikely(threads_was_begun(c->slot, c->kind ^ 1)))
+		return NULL;
+	if (unlikely(memo->wanted > memo->max))
+		threads_make_memo_room(c->slot, memo->wanted);
+	memo->fresh_frame = scratch_frames(s);
+	unwind_memo_know(memo, modules_version());
+	return memo;
+}
+
+/* Apart, for the stack of what calls on from there. */
+static HOT NOINLINE struct scratch *take_scratch(struct capture *c)
+{
+	return scratch_take(&c->scratch);
+}
+
+static HOT NOINLINE void walk_stack(struct capture *c, const struct unwind_stack_bounds *bounds,
+				    struct walk *w)
+{
+	struct scratch *s = c->ahead != NULL ? c->ahead : take_scratch(c);
+	enum unwind_end end;
+
+	c->ahead = NULL;
+	c->pc = s->pc;
 	if (mode == UNWIND_LIBUNWIND)
-		return unwind_libunwind(&c->regs, bounds, threads_reserved(c), c->pc, max, depth);
-	c->memo.frame = memo_frames(c);
-	c->memo.max = max;
-	unwind_memo_know(&c->memo, modules_version());
-	return unwind_stack(&c->regs, bounds, mode, &c->work, &c->memo, c->pc, max, depth);
+		end = unwind_libunwind(&c->regs, bounds, scratch_reserved(s), s->pc,
+				       threads_depth(), &w->depth);
+	else
+		end = unwind_stack(&c->regs, bounds, mode, &s->work, memo_of(c, s), s->pc,
+				   threads_depth(), &w->depth);
+	w->truncated = end == UNWIND_TRUNCATED;
+}
+
+HOT void sample_look_ahead(struct capture *c, const struct unwind_stack_bounds *bounds)
+{
+	c->ahead = take_scratch(c);
+	unwind_look_ahead(&c->ahead->work, &c->slot->memo, &c->regs, bounds);
 }
 
 HOT uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bounds,
@@ -139,9 +182,14 @@ HOT uint32_t sample_row(struct capture *c, const struct unwind_stack_bounds *bou
 		    const struct sample_losses *losses)
 {
 	struct walk w = { .table = table };
+	uint32_t row;
 
-	w.truncated = walk_stack(c, bounds, &w.depth) == UNWIND_TRUNCATED;
+	walk_stack(c, bounds, &w);
 	if (w.truncated)
 		count_add(COUNT_STACK_TRUNCATED);
-	return find_row(c, &w, key, losses);
+	if (unlikely(w.depth > c->seen_max))
+		threads_make_room(c, w.depth);
+	row = find_row(c, &w, key, losses);
+	scratch_give(&c->scratch);
+	return row;
 }

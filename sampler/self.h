@@ -20,6 +20,14 @@ enum self_phase {
 	SELF_CHILD,             /* of a fork child whose inheritance waits (threads_settle) */
 };
 
+/* Whether another may run on this, which is then not its own: bits that the doors set (hook_clone).
+ * Who was made past them has none. */
+enum self_shared {
+	SELF_ALONE,
+	SELF_VFORKED = 1,       /* a child, until it is over; meanwhile the thread stands still */
+	SELF_CLONED = 2,        /* whoever clone has made, for ever */
+};
+
 struct thread_slot;
 
 /* How many of one kind of event are taken (locks.c): each with probability 1 / 2^shift. */
@@ -47,13 +55,16 @@ struct self {
 	int32_t  tid;
 	int32_t  child_timer;           /* SELF_CHILD: its CPU timer's id + 1 */
 	const void *libunwind;          /* its walk that goes on (unwind_libunwind.h), NULL none */
-	uint16_t name;                  /* thread name id at the last tick or at the start */
+	uint16_t name;                  /* thread name id, when ... (thread_names_now) */
 	uint16_t labels;                /* label set id */
 	uint8_t  phase;                 /* enum self_phase */
 	bool     heap_gap_capped;       /* heap_left is a check-in, not a sample */
 	bool     resolving;             /* inside dlsym on our behalf (preload/real.c) */
+	uint8_t  shared;                /* of enum self_shared */
 	struct self_wait lock;
+	uint64_t lock_draw;             /* of the release under way (locks_release_counts) */
 	struct self_pace lock_waits, lock_pauses, lock_charges;
+	uint32_t name_seen;             /* ... thread_names_changes was this; 0: never */
 };
 
 static_assert(sizeof(struct self) <= 128, "static TLS that late dlopens share; rule: < 256 bytes");

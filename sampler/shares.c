@@ -1,3 +1,4 @@
+#include "sampler/compiler.h"
 #include "sampler/shares.h"
 
 #include <assert.h>
@@ -7,7 +8,7 @@
 #define COUNT_MASK ((1u << COUNT_BITS) - 1)
 static_assert(SHARES_MAX <= COUNT_MASK, "a cell counts so far");
 
-bool shares_take(struct shares *s, unsigned max, const struct generations *g, uint64_t now,
+HOT bool shares_take(struct shares *s, unsigned max, const struct generations *g, uint64_t now,
 		 const struct site_key *key)
 {
 	struct site_key any = *key;

@@ -99,6 +99,7 @@ bool sites_read(const struct sites *s, uint32_t row, struct site_key *key,
 	key->size = r->size;
 	key->thread = r->thread;
 	key->labels = r->labels;
+	key->stack_hash = 0;
 	/* Last first: the heap's frees (high numbers) are read before its allocations, so that a
 	 * reading never shows more freed than allocated. */
 	for (unsigned i = SITES_VALUES; i > 0; i -= 2)

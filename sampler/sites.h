@@ -27,6 +27,7 @@ struct site_key {
 	uint32_t size;          /* heap: of its objects (heap_sizes.h), bytes; else 0 */
 	uint16_t thread;        /* id of the thread's name (threads.h), 0 unknown */
 	uint16_t labels;        /* id of the label set, 0 none */
+	uint32_t stack_hash;    /* of the stack (stacks_hash), for who knows it; else 0 */
 };
 
 struct site_row {

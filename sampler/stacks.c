@@ -19,15 +19,18 @@ static uint32_t hash_frames(uint32_t callers, frame_t frame)
 
 int stacks_init(struct stacks *s, uint64_t budget_bytes)
 {
-	/* 16 bytes a node and a word and a half of index, which leaves a third of the words
-	 * free. */
-	uint32_t nodes_max = (uint32_t)(budget_bytes / (sizeof(struct stacks_node) + 12));
+	uint32_t nodes_max = (uint32_t)(budget_bytes / STACKS_NODE_BYTES);
 	struct stacks_node *node = os_map_wiped(nodes_max * sizeof(*node));
 	int err;
 
 	if (node == NULL)
 		return -ENOMEM;
 	err = levels_init(&s->index, nodes_max + nodes_max / 2);
+	if (err == 0) {
+		err = wholes_init(&s->wholes, nodes_max / 8);
+		if (err < 0)
+			levels_free(&s->index);
+	}
 	if (err < 0) {
 		os_unmap(node, nodes_max * sizeof(*node));
 		return err;
@@ -43,6 +46,7 @@ void stacks_free(struct stacks *s)
 {
 	os_unmap(s->node, s->nodes_max * sizeof(*s->node));
 	levels_free(&s->index);
+	wholes_free(&s->wholes);
 	s->node = NULL;
 	s->nodes_max = 0;
 	s->room = 0;
@@ -53,6 +57,7 @@ void stacks_clear(struct stacks *s)
 {
 	os_clear(s->node, s->nodes_max * sizeof(*s->node));
 	levels_clear(&s->index);
+	wholes_clear(&s->wholes);
 	atomic_store_explicit(&s->nodes, 1, memory_order_relaxed);
 }
 

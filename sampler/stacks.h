@@ -6,7 +6,8 @@
  *
  * Context   stacks_child, stacks_frames, stacks_same: any thread, inside handlers.  stacks_init:
  *           once, before.  stacks_clear: while nobody else is here.
- * Memory    the budget: nodes, and an index of words (levels.h); touched as it fills.
+ * Memory    the budget: nodes, an index of words (levels.h), and one of whole stacks (wholes.h);
+ *           touched as they fill.
  * When full stacks_child returns 0; the owner may keep room back.
  * Order     a node is written before its id is published (release); after it, only STACKS_FOUND. */
 #ifndef SAMPLER_STACKS_H
@@ -17,6 +18,7 @@
 
 #include "sampler/levels.h"
 #include "sampler/modules.h"
+#include "sampler/wholes.h"
 
 struct stacks_node {
 	frame_t  frame;
@@ -26,12 +28,17 @@ struct stacks_node {
 
 #define STACKS_FOUND 1u         /* set when it was found by its index */
 
+/* A node, a word and a half of index, which leaves a third of the words free; and a whole stack, 16
+ * bytes, for every eight of them. */
+#define STACKS_NODE_BYTES (sizeof(struct stacks_node) + 12 + 2)
+
 struct stacks {
 	struct stacks_node *node;       /* [0] is unused: id 0 is "no stack" */
 	uint32_t            nodes_max;
 	_Atomic uint32_t    room;       /* <= nodes_max: as many may be in use at present */
 	_Atomic uint32_t    nodes;      /* ids handed out, + 1 */
 	struct levels       index;      /* word: low half of the hash << 32 | node id */
+	struct wholes       wholes;     /* of who adds whole stacks, by their addresses */
 };
 
 /* 0 or -ENOMEM; *s is then as before. */

@@ -3,25 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sampler/looks_files.h"
 #include "sampler/os.h"
 
 /* The signals come within the first KiB and a half, unless the thread has hundreds of groups. */
 #define STATUS_BYTES 4096
-
-/* Puts "/proc/thread-self/../TID/status" together: /proc/self is gone when main has left. */
-static void make_path(int tid, char path[static 64])
-{
-	static const char front[] = "/proc/thread-self/../", back[] = "/status";
-	char digits[12];
-	size_t n = sizeof(digits), at = sizeof(front) - 1;
-
-	memcpy(path, front, at);
-	do
-		digits[--n] = (char)('0' + tid % 10);
-	while ((tid /= 10) != 0);
-	memcpy(path + at, digits + n, sizeof(digits) - n);
-	memcpy(path + at + sizeof(digits) - n, back, sizeof(back));
-}
 
 /* The number behind "\nKEY:\t" in the text, which has to end before the text does. */
 static bool find_number(const char *text, size_t len, const char *key, unsigned base,
@@ -30,7 +16,8 @@ static bool find_number(const char *text, size_t len, const char *key, unsigned 
 	size_t key_len = strlen(key);
 	size_t at = 0;
 
-	while (at + key_len < len && memcmp(text + at, key, key_len) != 0)
+	/* By its first character first: a line ends at fifty of a thousand places. */
+	while (at + key_len < len && (text[at] != key[0] || memcmp(text + at, key, key_len) != 0))
 		at++;
 	*value = 0;
 	for (at += key_len; at < len; at++) {
@@ -51,7 +38,8 @@ bool status_parse(const char *text, unsigned long len, struct status *s)
 	static const char state[] = "\nState:\t";
 	size_t at = 0, end;
 
-	while (at + sizeof(state) - 1 < len && memcmp(text + at, state, sizeof(state) - 1) != 0)
+	while (at + sizeof(state) - 1 < len &&
+	       (text[at] != state[0] || memcmp(text + at, state, sizeof(state) - 1) != 0))
 		at++;
 	if (at + sizeof(state) - 1 >= len)
 		return false;
@@ -66,13 +54,10 @@ bool status_parse(const char *text, unsigned long len, struct status *s)
 bool status_read(int tid, struct status *s)
 {
 	static char text[STATUS_BYTES];
-	char path[64];
+	int fd = tid != 0 ? looks_files_open(tid, "status")
+			  : os_open_read("/proc/thread-self/status");
 	long n;
-	int fd;
 
-	if (tid != 0)
-		make_path(tid, path);
-	fd = os_open_read(tid != 0 ? path : "/proc/thread-self/status");
 	if (fd < 0)
 		return false;
 	n = os_read(fd, text, sizeof(text));

@@ -1,6 +1,7 @@
 /* sampler/status.h -- what the kernel says of a thread of this process (proc(5), status).
  *
- * Context   the constructor, then our thread: one buffer. */
+ * Context   the constructor, then our thread: one buffer.  Another thread than the calling one: our
+ *           thread only. */
 #ifndef SAMPLER_STATUS_H
 #define SAMPLER_STATUS_H
 

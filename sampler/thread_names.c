@@ -18,6 +18,8 @@ static struct row {
 	char             name[THREAD_NAME_BYTES];
 } rows[THREAD_NAMES_MAX];       /* [0] is unused: id 0 is "no name" */
 
+_Atomic uint32_t thread_names_changes = 1;
+
 #define PROBES_MAX 64
 
 static uint16_t intern(const char name[THREAD_NAME_BYTES])
@@ -25,6 +27,8 @@ static uint16_t intern(const char name[THREAD_NAME_BYTES])
 	uint64_t half[2];
 	uint64_t hash;
 
+	if (name[0] == '\0')
+		return 0;
 	memcpy(half, name, sizeof(half));
 	hash = levels_hash(half[0] ^ levels_hash(half[1]));
 	for (unsigned i = 0; i < PROBES_MAX; i++) {
@@ -46,13 +50,26 @@ static uint16_t intern(const char name[THREAD_NAME_BYTES])
 	return 0;
 }
 
+/* What changes after the count is read is another change. */
 uint16_t thread_names_mine(void)
 {
 	char name[THREAD_NAME_BYTES] = "";
+	uint32_t changes = atomic_load_explicit(&thread_names_changes, memory_order_relaxed);
 
-	if (sys_call2(SYS_prctl, PR_GET_NAME, name) < 0)
+	self.name = sys_call2(SYS_prctl, PR_GET_NAME, name) < 0 ? 0 : intern(name);
+	self.name_seen = changes;
+	return self.name;
+}
+
+uint16_t thread_names_of(const char *name)
+{
+	char padded[THREAD_NAME_BYTES] = "";
+	size_t n = strlen(name);
+
+	if (n == 0)
 		return 0;
-	return intern(name);
+	memcpy(padded, name, n < sizeof(padded) ? n : sizeof(padded) - 1);
+	return intern(padded);
 }
 
 const char *thread_names_get(uint16_t id)

@@ -28,7 +28,7 @@ static void fetch(const void *from, size_t bytes)
 
 static void fetch_rule(uintptr_t pc)
 {
-	fetch_line((const void *)(uintptr_t)rules_pair(pc));
+	fetch_line((const void *)(uintptr_t)&rules_word[rules_place(pc)]);
 }
 
 /* Whatever may be a return address into the object where the last look-up was.  Without a branch:
@@ -52,8 +52,19 @@ static void fetch_rows(const struct rows *rows, const uint32_t *block)
 	fetch(&rows->row[block[0]], ((n < ROWS_MAX ? n : ROWS_MAX) + 1) * sizeof(struct row));
 }
 
-HOT void unwind_look_ahead(const struct unwind_work *work, const struct regs *regs,
-			   const struct unwind_stack_bounds *bounds)
+static void fetch_memo(const struct unwind_memo *memo)
+{
+	size_t bytes;
+
+	if (memo == NULL || memo->resting)
+		return;
+	bytes = (memo->max - memo->first) * sizeof(memo->frame[0]);
+	fetch(&memo->frame[memo->first],
+	      bytes < UNWIND_AHEAD_MEMO_BYTES ? bytes : UNWIND_AHEAD_MEMO_BYTES);
+}
+
+HOT void unwind_look_ahead(const struct unwind_work *work, const struct unwind_memo *memo,
+			   const struct regs *regs, const struct unwind_stack_bounds *bounds)
 {
 	const struct unwind_near *near = &work->near;
 	uintptr_t pc = regs->r[REGS_PC], sp = regs->r[REGS_SP];
@@ -64,6 +75,7 @@ HOT void unwind_look_ahead(const struct unwind_work *work, const struct regs *re
 		block = rows_block(&near->rows, pc - near->image);
 	fetch_line(block);
 	fetch(&work->walk, sizeof(work->walk));
+	fetch_memo(memo);
 	if (sp % sizeof(uintptr_t) == 0 && bounds->lo != 0 && sp >= bounds->lo && sp < bounds->hi)
 		fetch_rules(near, sp, bounds->hi - sp < UNWIND_AHEAD_BYTES
 					      ? bounds->hi : sp + UNWIND_AHEAD_BYTES);

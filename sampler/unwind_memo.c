@@ -1,13 +1,14 @@
 #include "sampler/unwind_memo.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* A stack has places that a sanitizer forbids to the program it guards; not to us. */
 #define UNCHECKED __attribute__((no_sanitize("address", "thread")))
 
-static void move(struct unwind_memo *m, uint32_t to, uint32_t from, uint32_t n)
+static void copy(struct unwind_memo_frame *to, const struct unwind_memo_frame *from, uint32_t n)
 {
-	memmove(&m->frame[to], &m->frame[from], n * sizeof(m->frame[0]));
+	memcpy(to, from, n * sizeof(*to));
 }
 
 HOT bool unwind_memo_begin(struct unwind_memo *m, uintptr_t hi)
@@ -40,31 +41,46 @@ static void decide(struct unwind_memo *m, unsigned frames)
 
 HOT void unwind_memo_end(struct unwind_memo *m, unsigned frames)
 {
-	uint32_t rest = m->closed ? m->place : m->max;
+	uint32_t rest = m->closed ? m->place : m->max, first;
 
-	m->first = rest - m->fresh;
-	if (m->first != 0)
-		move(m, m->first, 0, m->fresh);
+	/* No room for all: without the outermost of the rest. */
+	if (unlikely(m->fresh > rest)) {
+		memmove(&m->frame[m->fresh], &m->frame[rest],
+			(m->max - m->fresh) * sizeof(m->frame[0]));
+		rest = m->fresh;
+	}
+	first = rest - m->fresh;
+	copy(&m->frame[first], m->fresh_frame, m->fresh);
+	atomic_signal_fence(memory_order_seq_cst);      /* a handler may leave by a jump */
+	m->first = first;
+	if (unlikely(frames > m->max))
+		m->wanted = frames;
 	decide(m, frames);
 }
 
-static UNCHECKED uintptr_t sp_was_at(const struct unwind_memo_frame *f, uintptr_t bp_at)
-{
-	uintptr_t below = f->way >> UNWIND_MEMO_BELOW_BIT & ~(uintptr_t)7;
-
-	return *(const uintptr_t *)(bp_at - below);
-}
-
-static UNCHECKED bool holds(const struct unwind_memo_frame *f)
+/* sp was loaded too, or the way is not known. */
+static NOINLINE UNCHECKED bool odd_way_holds(const struct unwind_memo_frame *f)
 {
 	uintptr_t bp_at = f->way & (((uintptr_t)1 << 47) - 8);
+	uintptr_t below = f->way >> UNWIND_MEMO_BELOW_BIT & ~(uintptr_t)7;
 
-	if (f->way == UNWIND_MEMO_APART || ((const uintptr_t *)f->sp)[-1] != f->pc)
+	return f->way != UNWIND_MEMO_APART && *(const uintptr_t *)bp_at == f->bp &&
+	       *(const uintptr_t *)(bp_at - below) == f->sp;
+}
+
+/* Where bp was not loaded, it is compared with itself: that is not a branch. */
+static UNCHECKED bool holds(const struct unwind_memo_frame *f)
+{
+	const uintptr_t *bp_at = &f->bp;
+
+	if (f->way != 0)
+		bp_at = (const uintptr_t *)f->way;
+	__asm__("" : "+r"(bp_at));
+	if (((const uintptr_t *)f->sp)[-1] != f->pc)
 		return false;
-	if (f->way == 0)
-		return true;
-	return *(const uintptr_t *)bp_at == f->bp &&
-	       (likely(!(f->way & UNWIND_MEMO_BOTH)) || sp_was_at(f, bp_at) == f->sp);
+	if (unlikely(f->way & (UNWIND_MEMO_APART | UNWIND_MEMO_BOTH)))
+		return odd_way_holds(f);
+	return *bp_at == f->bp;
 }
 
 HOT unsigned unwind_memo_follow(struct unwind_memo *m, struct unwind_memo_frame *f, uintptr_t *pc,
@@ -81,8 +97,11 @@ HOT unsigned unwind_memo_follow(struct unwind_memo *m, struct unwind_memo_frame 
 	m->same += n;
 	m->closed = m->place + n + 1 == m->max;
 	if (!m->closed) {
-		move(m, m->fresh, m->place, n + 1);
-		m->fresh += n + 1;
+		uint32_t fit = m->max - m->fresh;
+
+		fit = n + 1 < fit ? n + 1 : fit;
+		copy(&m->fresh_frame[m->fresh], &m->frame[m->place], fit);
+		m->fresh += fit;
 		m->place += n + 1;
 	}
 	return n;

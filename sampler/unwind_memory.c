@@ -41,7 +41,7 @@ HOT void unwind_memory_enter(struct unwind_memory *m, uintptr_t sp, bool probe)
 		m->limit = b->alt_hi;
 	} else {
 		m->known = false;
-		m->limit = sp + UNKNOWN_WALK_BYTES_MAX;
+		m->limit = b->closed ? sp : sp + UNKNOWN_WALK_BYTES_MAX;
 	}
 	m->page_good = 0;
 	/* Nothing can be read where the limit wrapped around, or sp itself is bad. */
@@ -80,7 +80,7 @@ static COLD UNCHECKED bool load_probed(struct unwind_memory *m, uintptr_t at, ui
 	bool own_stack = !m->known && is_own_stack(m->bounds, at);
 
 	if (at % WORD_BYTES != 0 || (!own_stack && (at < m->floor || at >= m->limit)) ||
-	    !probe_page(m, at))
+	    (m->bounds->closed && !m->known && !own_stack) || !probe_page(m, at))
 		return false;
 	*value = *(const uintptr_t *)at;
 	return true;

@@ -19,6 +19,7 @@
 struct unwind_stack_bounds {
 	uintptr_t lo, hi;
 	uintptr_t alt_lo, alt_hi;       /* the alternate signal stack, 0 if none */
+	bool      closed;               /* nothing else may be read: it is a copy (parked.h) */
 };
 
 /* floor <= mapped, and floor <= limit.  A load is inside [floor, limit) or refused; from mapped on

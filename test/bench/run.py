@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """run.py -- what the library costs a program that works, as ratios to the plain program.
 
-CPU is user + system time of the process as the kernel counts it, start and end included; "own" is what the
-program measured of its loops, "more" how much more of that.  How to read the table: paired.py.
+CPU is user + system time of the process as the kernel counts it, start and end included: loops run so long, 1.5 s,
+that our start, 5 ms of a processor, is little beside them (bench-presence has what it is by itself).  "own" is what
+the program measured of its loops, "more" how much more of that.  How to read the table: paired.py.
 
     run.py                  all of it, some ten minutes: loops on libc's allocator and on three others (there
                             judged by the ns added to a pair), programs of the distribution, start, idle
@@ -22,13 +23,13 @@ import real_programs
 
 # name, command, target of shim/plain
 WORKLOADS = [
-    ('malloc_hot -x 1', ['malloc_hot', '-x', '1', '-n', '16000000'], 1.06),
-    ('malloc_hot -t 4', ['malloc_hot', '-t', '4', '-n', '4000000'], 1.06),
-    ('malloc_mix', ['malloc_mix', '-n', '2000000'], 1.07),
-    ('malloc_mix -t 4', ['malloc_mix', '-t', '4', '-n', '500000'], 1.07),
-    ('deep_alloc', ['deep_alloc', '-n', '8000000'], 1.06),
-    ('deep_alloc -t 4', ['deep_alloc', '-t', '4', '-n', '2000000'], 1.06),
-    ('cpu_deep', ['cpu_deep', '-n', '40000'], 1.01),
+    ('malloc_hot -x 1', ['malloc_hot', '-x', '1', '-n', '64000000'], 1.06),
+    ('malloc_hot -t 4', ['malloc_hot', '-t', '4', '-n', '16000000'], 1.06),
+    ('malloc_mix', ['malloc_mix', '-n', '8000000'], 1.07),
+    ('malloc_mix -t 4', ['malloc_mix', '-t', '4', '-n', '2000000'], 1.07),
+    ('deep_alloc', ['deep_alloc', '-n', '48000000'], 1.06),
+    ('deep_alloc -t 4', ['deep_alloc', '-t', '4', '-n', '12000000'], 1.06),
+    ('cpu_deep', ['cpu_deep', '-n', '160000'], 1.01),
 ]
 
 ALLOCATORS = ['libjemalloc.so.2', 'libtcmalloc_minimal.so.4', 'libmimalloc.so.2']
@@ -38,7 +39,9 @@ REAL = [('sqlite', real_programs.sqlite, 250000), ('python3', real_programs.pyth
         ('gcc', real_programs.gcc, 150)]
 REDIS_REQUESTS = 60000
 
-# Every call is recorded: they do so many times less.
+# Peers are judged by their loops alone, in shorter runs; where every call is recorded they do so many
+# times less again.
+PEERS_SHORTER = 4
 SLOW = {'gperftools heap': 1000, 'heaptrack': 100}
 
 
@@ -129,7 +132,7 @@ def measure_peers(table, library, rounds, wanted):
 
         def once(config, env):
             at = command.index('-n') + 1
-            n = int(command[at]) // SLOW.get(config, 1)
+            n = int(command[at]) // PEERS_SHORTER // SLOW.get(config, 1)
             argv = paired.bench_program(command[:at] + [str(n)] + command[at + 1:])
             return paired.Run(argv, env).says('cpu_ns_per_op')
 

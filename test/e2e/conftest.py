@@ -12,6 +12,7 @@ sys.dont_write_bytecode = True
 
 import failing  # noqa: E402
 import hosts  # noqa: E402
+from conformance import original, ours, server  # noqa: E402,F401
 
 
 @pytest.fixture(scope='session', autouse=True)

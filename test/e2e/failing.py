@@ -101,16 +101,14 @@ class UnixDesk(hosts.Desk):
         super().__init__('localhost', 0)
         self.path = path
 
-    def request(self, method, path, body=None, headers=None, timeout=None):
-        c = UnixConnection(self.path, timeout or hosts.PATIENCE)
+    def connection(self, timeout):
+        return UnixConnection(self.path, timeout)
+
+    def request(self, method, path, **how):
         try:
-            c.request(method, path, body=body, headers=headers or {})
-            r = c.getresponse()
-            return hosts.Response(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read(), 0)
+            return super().request(method, path, **how)
         except http.client.HTTPException as e:
             raise ConnectionError('half an answer: %r' % e)
-        finally:
-            c.close()
 
 
 class FailingHost(Host):
@@ -123,6 +121,10 @@ class FailingHost(Host):
         options.setdefault('ADDR', 'unix:' + self.socket)
         super().__init__(argv, wait=False, env=variables(self.record, rules, hide_tls), **options)
         self._desk = UnixDesk(self.socket)
+
+    def excuses(self, of):
+        """As a desk's (hosts.py)."""
+        self._desk.excuses = of
 
     def try_get(self, path, timeout=5):
         """A response, or None if the connection came to nothing."""

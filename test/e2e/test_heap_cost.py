@@ -15,13 +15,13 @@ from hosts import TOP, environment, program
 sys.path.insert(0, os.path.join(TOP, 'test', 'bench'))
 import real_programs  # noqa: E402
 
-# Measured: 11.2; the fast path alone is 11, a library that only forwards has 2.
-FAST_MAX = 12
-# Measured: 14.1, with a standard deviation of 0.3: at 1 sample in 2000 pairs and 1 in 1300 that draws anew.
-ALL_MAX = 16
-# Measured: 1.0082 with a standard deviation of 0.00013, and 0.0003 for ticks.  Of that the heap has 0.0044, the
+# Measured: 10.2; the fast path alone is 10, a library that only forwards has 2.
+FAST_MAX = 11
+# Measured: 13.0, with a standard deviation of 0.3: at 1 sample in 2000 pairs and 1 in 1300 that draws anew.
+ALL_MAX = 14.8
+# Measured: 1.0077 with a standard deviation of 0.00013, and 0.0003 for ticks.  Of that the heap has 0.0039, the
 # doors of a mutex 0.0038: 8 instructions a lock and its unlock.
-SQLITE_MAX = 1.0092
+SQLITE_MAX = 1.0088
 CPU_HZ = 100
 # Fewer than any machine of today does in a second: of these are ticks a part.
 INSTRUCTIONS_A_SECOND = 1.5e9

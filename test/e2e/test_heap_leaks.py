@@ -9,7 +9,7 @@ import os
 import re
 import socket
 
-from test_go_tool import go, pprof      # noqa: F401: a fixture
+from go_tool import go, pprof  # noqa: F401
 from test_heap_age import Ages
 
 RATE = '64k'
@@ -76,7 +76,7 @@ def test_server(go, start, tmp_path):
     assert by_function(server.host.profile('heap'))[0][0] == 'pool_alloc'
     # As its users see it.
     url = server.host.desk.url('/debug/pprof/heap?min_age=1')
-    rows = pprof(go, tmp_path, '-top', '-focus=handle_item', url).stdout.split('\n')
+    rows = pprof(go, tmp_path, '-top', '-focus=handle_item', url).split('\n')
     assert re.search(r'\sremember_variant$', rows[[i for i, x in enumerate(rows) if 'flat%' in x][0] + 1])
 
 

@@ -1,7 +1,7 @@
 """The label bytes: how large the objects of a sample are."""
 import re
 
-from test_go_tool import go, pprof      # noqa: F401: a fixture
+from go_tool import go, pprof  # noqa: F401
 from test_heap_age import Ages
 
 
@@ -47,7 +47,7 @@ def test_pprof_shows_them(go, start, tmp_path):
     a = Ages(start, HEAP_RATE=1)
     a.do('early 10 2048')
     a.do('early 20 8192')
-    p = pprof(go, tmp_path, '-tags', '-sample_index=inuse_objects', a.host.desk.url('/debug/pprof/heap'))
-    assert re.search(r'bytes: Total', p.stdout), p.stdout
-    assert re.search(r'^ *20 \([ \d.]+%\): 8kB$', p.stdout, re.M), p.stdout
-    assert re.search(r'^ *10 \([ \d.]+%\): 2kB$', p.stdout, re.M), p.stdout
+    text = pprof(go, tmp_path, '-tags', '-sample_index=inuse_objects', a.host.desk.url('/debug/pprof/heap'))
+    assert re.search(r'bytes: Total', text), text
+    assert re.search(r'^ *20 \([ \d.]+%\): 8kB$', text, re.M), text
+    assert re.search(r'^ *10 \([ \d.]+%\): 2kB$', text, re.M), text

@@ -21,18 +21,24 @@ class LockClients(Clients):
     PATHS = ('block', 'mutex', 'block?debug=1', 'profile?seconds=1', 'mutex?seconds=1', 'heap')
 
 
+# Not make_thread's joins: of some thousands among millions of waits none may have been chosen.
+SITES = {'block': ('use_mutex', 'use_rwlock', 'use_futex', 'produce', 'answer'),
+         'mutex': ('use_mutex', 'use_rwlock')}
+
+
+def all_seen(host):
+    return all(p.total('contentions', having=site) > 0
+               for p, sites in ((host.profile(name), sites) for name, sites in SITES.items()) for site in sites)
+
+
 @pytest.mark.parametrize('allocator', ['libc', 'jemalloc', 'tcmalloc'])
 def test_nobody_is_stuck(start, allocator):
     how = {} if allocator == 'libc' else {'after': library(allocator)}
     h = start([os.path.join(TORTURE, 'lock_storm'), TORTURE, SECONDS], **how, **HIGHEST)
     clients = LockClients(h.desk)
     clients.have_got(3)
-    block, mutex = h.profile('block'), h.profile('mutex')
+    eventually('all of %s are seen' % SITES, lambda: all_seen(h))
     eventually('it ends', lambda: not h.alive(), SECONDS + 90)
     clients.stop()
     assert (h.process.returncode, h.stdout.splitlines()[-1]) == (0, '32 threads, none is stuck'), h.stdout[-500:]
     assert ' 0\n' not in h.stdout       # each role has had its turn
-    for site in ('use_mutex', 'use_rwlock', 'use_futex', 'produce', 'answer', 'make_thread'):
-        assert block.total('contentions', having=site) > 0, site
-    for site in ('use_mutex', 'use_rwlock'):
-        assert mutex.total('contentions', having=site) > 0, site

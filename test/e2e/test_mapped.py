@@ -6,7 +6,7 @@ import pytest
 
 from hosts import Background, eventually, run
 from redis_memory import Redis
-from test_go_tool import bytes_of, go, pprof, total_of  # noqa: F401
+from go_tool import bytes_of, go, number_of, pprof  # noqa: F401
 from test_presence_libraries import installed
 
 MIB = 1 << 20
@@ -274,8 +274,8 @@ def test_cxx_vectors(start):
 def test_go_tool_pprof(go, start, tmp_path):  # noqa: F811
     h = start(['maps_memory'])
     expected = said(h)
-    p = pprof(go, tmp_path, '-top', '-sample_index=inuse_space', '-focus=maps_whole',
-              h.desk.url('/debug/pprof/mmap'))
-    assert 'Type: inuse_space\n' in p.stdout
-    assert abs(bytes_of(re.search(r'accounting for ([^,]*),', p.stdout)[1]) - expected['maps_whole'][1]) < 0.01 * MIB
-    assert bytes_of(total_of(p.stdout)) > 64 * MIB
+    text = pprof(go, tmp_path, '-top', '-sample_index=inuse_space', '-focus=maps_whole',
+                 h.desk.url('/debug/pprof/mmap'))
+    assert 'Type: inuse_space\n' in text
+    assert abs(number_of(re.search(r'accounting for ([^,]*),', text)[1]) - expected['maps_whole'][1]) < 0.01 * MIB
+    assert bytes_of(text) > 64 * MIB

@@ -195,12 +195,15 @@ def test_our_thread_without_one_kind_of_call(start_failing):
     def one(case):
         kind, error = case
         h = start_failing(WAITS, fail(kind, 1, error, then=True), HEAP_RATE=1)
+        # Who can open nothing does not know what is mapped.
+        h.excuses(lambda kind, finding: finding == '20: no mappings')
         try:
             h.wait_for_output('ready')
             if kind in SILENT or error or settle(h):
                 for path in ('', 'heap', 'profile?seconds=1'):
                     r = h.try_get('/debug/pprof/' + path, timeout=1.5)
-                    assert r is None or r.status in (200, 500)
+                    # Who is at the other end cannot be asked: nobody is let in.
+                    assert r is None or r.status in ((403,) if kind == 'getsockopt' else (200, 500))
             used = h.cpu_seconds()
             time.sleep(0.6)
             used = h.cpu_seconds() - used

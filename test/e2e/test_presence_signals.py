@@ -113,6 +113,16 @@ def test_h96_vfork_children_see_what_they_would():
     assert 'saw 2; handled 1, mine 1' in same(['vfork_masks']).stdout
 
 
+def test_children_made_past_libc_are_told_from_their_parents(start):
+    """By _Fork, no handler of ours runs, and a timer of the child's has the number of its parent's; by a
+    vfork of its own, our memory is the parent's, and no door of ours has marked it."""
+    out = same(['raw_children']).stdout
+    assert 'forked: 4 timers go' in out and 'saw 1; handled 1, mine 1, blocked 0' in out
+    h = start(['raw_children', 'spin'], **OFTEN)
+    h.wait_for_output('ready')
+    assert sees(h, 'spin_after')
+
+
 # --- alternate stacks ------------------------------------------------------------------------------
 
 def test_h76_small_alternate_stacks():

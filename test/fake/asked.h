@@ -18,6 +18,7 @@ static struct {
 	char             head[REQUEST_HEAD_MAX], path[REQUEST_HEAD_MAX];
 	char            *body;          /* of the answer, with a 0 behind it */
 	size_t           len;
+	size_t           budget_bytes;  /* of the arena; 0: enough for everything */
 } asked = { .desk = { .ground = &made_ground, .names = true } };
 
 static inline void asked_forget(void)
@@ -59,7 +60,7 @@ static inline int ask_with(const char *method, const char *target, const char *t
 		     type != NULL ? "\r\n" : "");
 	assert_int_equal(request_parse(asked.head, (size_t)n, &x->request), n);
 	x->desk = &asked.desk;
-	x->arena = map_fail_arena(256u << 20);
+	x->arena = map_fail_arena(asked.budget_bytes != 0 ? asked.budget_bytes : 256u << 20);
 	x->path = asked.path;
 	x->path_len = request_path(&x->request, asked.path, &moved);
 	assert_false(moved);

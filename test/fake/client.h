@@ -24,6 +24,7 @@ static struct {
 	struct address_list local;
 	struct conn        *conn;       /* NULL: the desk has closed it */
 	int                 fd;         /* the client's end; -1: closed */
+	bool                ended;      /* the desk says no more, but listens still */
 	uint64_t            later_ns;   /* what the clock is ahead */
 	char               *got;        /* all that came, with a 0 behind it */
 	size_t              len;
@@ -47,6 +48,7 @@ static inline void client_open(void)
 	client.got[0] = '\0';
 	client.len = client.at = 0;
 	client.later_ns = 0;
+	client.ended = false;
 	client.fd = ends[1];
 	client.conn = conn_open(os_high_fd(ends[0]), &client.local.address[0], &client.desk);
 }
@@ -97,6 +99,7 @@ static inline size_t client_read(size_t most)
 	size_t room = CLIENT_ROOM - 1 - client.len;
 	ssize_t n = read(client.fd, client.got + client.len, most < room ? most : room);
 
+	client.ended |= n == 0;
 	if (n > 0)
 		client.len += (size_t)n;
 	client.got[client.len] = '\0';
@@ -109,7 +112,7 @@ static inline bool client_receive(void)
 	do
 		client_serve();
 	while (client_read(CLIENT_ROOM) > 0);
-	return client.conn != NULL;
+	return client.conn != NULL && !client.ended;
 }
 
 static inline void client_send(const char *bytes, size_t n)

@@ -14,6 +14,7 @@
 #define MADE_MODULES 16
 #define MADE_LOCKS   8
 #define MADE_PAIRS   8
+#define MADE_THREADS 8
 
 struct made_row {
 	struct site_key key;
@@ -26,7 +27,20 @@ struct made_block {
 	uint64_t          born_ns;
 };
 
+struct made_thread {
+	struct look         look;       /* tid 0: the list ends here */
+	uintptr_t           pc[8];      /* look.depth of them */
+	unsigned            silent;     /* so many looks find it so before */
+	struct still        still;      /* tid 0: no scan has seen it */
+	struct thread_birth birth;      /* creator 0: it came without a door */
+	bool                gone;       /* listed, and not there any more */
+	bool                moved;      /* since it was looked at */
+};
+
 static struct {
+	struct made_thread  thread[MADE_THREADS];
+	unsigned            looks, rests;
+	int                 lists_open;
 	struct made_row     row[GROUND_PROFILES][MADE_ROWS];    /* [0] is unused */
 	uint32_t            rows[GROUND_PROFILES];
 	struct made_block   block[MADE_BLOCKS];
@@ -39,10 +53,15 @@ static struct {
 	struct module       module[MADE_MODULES];
 	uint32_t            modules;
 	uint64_t            lock[MADE_LOCKS];   /* addresses by id; [0] is unused */
-	struct ground_lock_pair pair[MADE_PAIRS];       /* no contentions: an empty cell */
+	struct lock_pair pair[MADE_PAIRS];       /* no contentions: an empty cell */
 	uint64_t            dropped[COUNT_REASONS];
+	uint64_t            spent_ns[2];        /* in doors, in ticks */
 	struct ground_rates rates;
 	unsigned            rates_set, refreshes;
+	unsigned            raised_hz, raises;
+	unsigned            wall_hz, settles;
+	unsigned            scans, scans_wanted;        /* for threads, until all are counted */
+	void              (*on_scan)(unsigned scan);
 	unsigned            quiet_refreshes;    /* so many come before on_refresh */
 	void              (*on_refresh)(void);  /* what happens in the host until then */
 } made;
@@ -155,7 +174,7 @@ static inline uint64_t made_lock(uint32_t id)
 
 static inline uint32_t made_lock_pairs_end(void) { return MADE_PAIRS; }
 
-static inline bool made_lock_pair(uint32_t cell, struct ground_lock_pair *out)
+static inline bool made_lock_pair(uint32_t cell, struct lock_pair *out)
 {
 	*out = made.pair[cell];
 	return out->contentions != 0;
@@ -179,15 +198,112 @@ static inline const char *made_thread_name(uint16_t id)
 	return id < 8 && made.thread_name[id] != NULL ? made.thread_name[id] : "";
 }
 
-static inline void made_refresh(void)
+static inline bool made_refresh(uint64_t *ticket)
 {
+	(void)ticket;
 	made.refreshes++;
 	if (made.on_refresh != NULL && made.refreshes > made.quiet_refreshes)
 		made.on_refresh();
+	return false;
+}
+
+static inline enum look_how made_look(int tid, struct look *out, uintptr_t *pc, unsigned max)
+{
+	made.looks++;
+	for (unsigned i = 0; i < MADE_THREADS; i++) {
+		struct made_thread *t = &made.thread[i];
+
+		if (t->look.tid != tid || t->gone)
+			continue;
+		*out = t->look;
+		if (t->silent > 0) {
+			t->silent--;
+			out->how = LOOK_SILENT;
+			out->depth = 0;
+		}
+		for (unsigned k = 0; k < out->depth && k < max; k++)
+			pc[k] = t->pc[k];
+		return out->how;
+	}
+	*out = (struct look){ .tid = tid, .how = LOOK_GONE };
+	return LOOK_GONE;
+}
+
+static inline bool made_look_is_same(const struct look *before)
+{
+	for (unsigned i = 0; i < MADE_THREADS; i++)
+		if (made.thread[i].look.tid == before->tid)
+			return !made.thread[i].moved;
+	return false;
+}
+
+static inline void made_look_rest(void) { made.rests++; }
+
+static inline int made_list_open(struct looks_list *l)
+{
+	l->at = 0;
+	made.lists_open++;
+	return 0;
+}
+
+/* One by one, so that the asker goes on. */
+static inline long made_list_step(struct looks_list *l, int *tid, long max)
+{
+	if (l->at >= MADE_THREADS || made.thread[l->at].look.tid == 0 || max < 1)
+		return 0;
+	*tid = made.thread[l->at++].look.tid;
+	return 1;
+}
+
+static inline void made_list_close(struct looks_list *l)
+{
+	(void)l;
+	made.lists_open--;
+}
+
+static inline void made_stills(void (*f)(void *with, const struct still *still), void *with)
+{
+	for (unsigned i = 0; i < MADE_THREADS; i++)
+		if (made.thread[i].still.tid != 0)
+			f(with, &made.thread[i].still);
+}
+
+static inline bool made_birth(int tid, struct thread_birth *out)
+{
+	for (unsigned i = 0; i < MADE_THREADS; i++)
+		if (made.thread[i].look.tid == tid && made.thread[i].birth.creator != 0) {
+			*out = made.thread[i].birth;
+			return true;
+		}
+	return false;
 }
 
 static inline bool made_wants_refresh(void) { return false; }
-static inline void made_find_threads(void) {}
+static inline bool made_compile(void) { return false; }
+
+static inline uint64_t made_compare_maps(uint64_t *ticket)
+{
+	(void)ticket;
+	return 0;
+}
+
+static inline void made_listen_for_births(void (*ring)(void))
+{
+	(void)ring;
+}
+
+static inline uint64_t made_arm_late(void) { return UINT64_MAX; }
+
+static inline bool made_find_threads(uint64_t *ticket)
+{
+	(void)ticket;
+	made.scans++;
+	if (made.on_scan != NULL)
+		made.on_scan(made.scans);
+	return false;
+}
+
+static inline bool made_meets_threads(void) { return made.scans < made.scans_wanted; }
 
 static inline void made_rest(bool begins)
 {
@@ -215,6 +331,40 @@ static inline void made_set_rates(const struct ground_rates *rates)
 	made.rates_set++;
 }
 
+static inline void made_raise_cpu_hz(unsigned hz)
+{
+	made.raised_hz = hz;
+	made.raises++;
+}
+
+static inline void made_memory(enum ground_profile profile, struct ground_memory *out)
+{
+	*out = (struct ground_memory){ 1000000, 1000 + (uint64_t)profile };
+}
+
+static inline size_t made_tables(void)
+{
+	return 7654321;
+}
+
+static inline uint64_t made_spent_ns(bool ticks)
+{
+	return made.spent_ns[ticks];
+}
+
+static inline uint64_t made_wall(unsigned hz)
+{
+	made.wall_hz = hz;
+	return hz != 0 ? 1000 : UINT64_MAX;
+}
+
+/* In two steps. */
+static inline bool made_wall_settle(uint32_t *next)
+{
+	made.settles++;
+	return (*next)++ != 0;
+}
+
 static const struct ground made_ground = {
 	.end = made_end,
 	.sites = made_sites,
@@ -229,15 +379,34 @@ static const struct ground made_ground = {
 	.reclaim = made_reclaim,
 	.refresh = made_refresh,
 	.wants_refresh = made_wants_refresh,
+	.compile = made_compile,
+	.compare_maps = made_compare_maps,
+	.listen_for_births = made_listen_for_births,
+	.arm_late = made_arm_late,
+	.look = made_look,
+	.look_is_same = made_look_is_same,
+	.look_rest = made_look_rest,
+	.list_open = made_list_open,
+	.list_step = made_list_step,
+	.list_close = made_list_close,
+	.stills = made_stills,
+	.birth = made_birth,
 	.find_threads = made_find_threads,
+	.meets_threads = made_meets_threads,
 	.rest = made_rest,
 	.modules = made_modules,
 	.module = made_module_at,
 	.find_module = made_find_module,
 	.frame = made_frame,
 	.dropped = made_dropped,
+	.memory = made_memory,
+	.tables = made_tables,
+	.spent_ns = made_spent_ns,
 	.get_rates = made_get_rates,
 	.set_rates = made_set_rates,
+	.raise_cpu_hz = made_raise_cpu_hz,
+	.wall = made_wall,
+	.wall_settle = made_wall_settle,
 };
 
 #endif

@@ -25,11 +25,13 @@ struct paper_timer {
 	int      tid;                   /* 0: of the process */
 	uint64_t first_ns, period_ns;   /* 0: it stands still */
 	unsigned sets;
+	void    *value;                 /* of its signals */
 };
 
 static struct {
 	struct paper_timer timer[PAPER_TIMERS];
 	unsigned    room;               /* timers that the kernel gives; more: EAGAIN */
+	int         gone;               /* this thread has ended: EINVAL */
 	uint64_t    limit;              /* RLIMIT_SIGPENDING */
 	const char *release;
 	void (*meanwhile)(void);        /* once, just before the next timer_settime */
@@ -86,12 +88,15 @@ static inline long paper_create(long clock, const int *event, int *id)
 	unsigned i = 0;
 
 	paper_do_once(&paper.before_create);
+	if (event[3] == 4 && event[4] == paper.gone)
+		return -EINVAL;
 	if (paper_count() >= paper.room)
 		return -EAGAIN;
 	while (paper.timer[i].there)
 		i++;
 	/* struct sigevent: value (8 bytes), signal, notify (4: SIGEV_THREAD_ID), thread. */
 	paper.timer[i] = (struct paper_timer){ .there = true, .tid = event[3] == 4 ? event[4] : 0 };
+	memcpy(&paper.timer[i].value, event, sizeof(void *));
 	if ((event[3] == 4) == (clock == CLOCK_PROCESS_CPUTIME_ID))
 		return -EINVAL;
 	*id = (int)i;

@@ -90,7 +90,7 @@ static void check_guard(const struct request *r)
 		struct guard_verdict v;
 
 		demand(address_parse(locals[i], strlen(locals[i]), 1, &list) == 1);
-		v = guard_check(r, &list.address[0]);
+		v = guard_check(r, &list.address[0], &(struct guard_policy){ .token = NULL });
 		demand(v.status == 0 ? v.reason == NULL : v.status == 400 || v.status == 403);
 	}
 }

@@ -28,10 +28,10 @@ int main(void)
 	printf("first %d, sum %d\n", fds[0], sum);
 	work();
 	close_range(3, ~0u, 0);
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 800; i++)     /* below where ours are, where they are among these */
 		sum += open("/dev/zero", O_RDWR);
 	work();
-	for (int fd = 3; fd < 1003; fd++) {
+	for (int fd = 3; fd < 803; fd++) {
 		char c = 1;
 
 		if (write(fd, &c, 1) != 1 || read(fd, &c, 1) != 1 || c != 0) {

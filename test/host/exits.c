@@ -110,6 +110,7 @@ static volatile int *volatile nowhere;
 static void by_return(void) {}
 static void by_exit(void) { exit(3); }
 static void by__exit(void) { _exit(4); }
+static void by__Exit(void) { _Exit(8); }
 static void by_quick_exit(void) { quick_exit(5); }
 static void by_exit_group(void) { syscall(SYS_exit_group, 6); }
 static void by_exec(void) { execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL); }
@@ -130,6 +131,7 @@ static const struct way {
 	{ "return", by_return, MAIN },
 	{ "exit", by_exit, MAIN },
 	{ "_exit", by__exit, MAIN },
+	{ "_Exit", by__Exit, MAIN },
 	{ "quick_exit", by_quick_exit, MAIN },
 	{ "exit_group", by_exit_group, MAIN },
 	{ "exec", by_exec, MAIN },

@@ -190,11 +190,17 @@ static NOINLINE void wait_and_leave(void)
 	abort();
 }
 
+/* The alarm is the main thread's, whoever is free for a signal. */
 static void case_left(void)
 {
 	struct task first, other;
+	sigset_t alarm;
 
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &alarm, NULL);
 	task_start(&first, holds_first, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	until_set(&held);
 	wait_and_leave();
 	task_start(&other, holds_second, NULL);

@@ -198,6 +198,82 @@ static void interrupted(int flags)
 	}
 }
 
+/* --- a condition of a lock with priority inheritance ----------------------------------------- */
+
+static int requeued(void *unused)
+{
+	int err;
+
+	(void)unused;
+	err = futex(&other, FUTEX_WAIT_REQUEUE_PI, 7, NULL, (void *)&word, 0) < 0 ? errno : 0;
+	return err | (futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) < 0 ? errno : 0) << 8;
+}
+
+static void requeue(void)
+{
+	struct task t;
+
+	word = 0;
+	other = 7;
+	SAY_COUNT(futex(&other, FUTEX_WAIT_REQUEUE_PI, 8, NULL, (void *)&word, 0));
+	SAY_COUNT(futex(&other, FUTEX_WAIT_REQUEUE_PI, 7, &past, (void *)&word, 0));
+	SAY_COUNT(futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+	task_start(&t, requeued, NULL);
+	task_asleep(&t);
+	SAY_COUNT(futex(&other, FUTEX_CMP_REQUEUE_PI, 1, (void *)0, (void *)&word, 7));
+	task_asleep(&t);
+	SAY_COUNT(futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	say("requeued: %s", name_of(task_end(&t)));
+	/* Or it has the lock with the wake. */
+	task_start(&t, requeued, NULL);
+	task_asleep(&t);
+	SAY_COUNT(futex(&other, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, (void *)&word, 7));
+	say("woken with it: %s", name_of(task_end(&t)));
+}
+
+/* --- several at once (Linux 5.16), and by the call that came after (6.7) ---------------------- */
+
+struct one_of {
+	uint64_t value, at;
+	uint32_t flags, zero;
+};
+
+static int waits_for_one(void *unused)
+{
+	struct one_of of[2] = { { 0, (uintptr_t)&other, 2 | (unsigned)private, 0 },
+				{ 2, (uintptr_t)&word, 2 | (unsigned)private, 0 } };
+	long n = syscall(449, of, 2, 0, NULL, 0);
+
+	(void)unused;
+	return n < 0 ? errno : 1000 + (int)n;
+}
+
+static void one_of_several(void)
+{
+	struct one_of of = { 2, (uintptr_t)&word, 2 | (unsigned)private, 0 };
+	struct task t;
+	int got;
+
+	word = 2;
+	other = 0;
+	SAY_COUNT((int)syscall(449, &of, 1, 0, &past, CLOCK_MONOTONIC));
+	SAY_COUNT((int)syscall(449, &of, 0, 0, NULL, 0));
+	SAY_COUNT((int)syscall(449, NULL, 1, 0, NULL, 0));
+	SAY_COUNT((int)syscall(449, &of, 1, 77, NULL, 0));
+	SAY_COUNT((int)syscall(455, &word, 2L, 0xffffffffl, 2 | private, &past, CLOCK_MONOTONIC));
+	SAY_COUNT((int)syscall(455, &word, 3L, 0xffffffffl, 2 | private, &past, CLOCK_MONOTONIC));
+	word = 1;
+	SAY_COUNT((int)syscall(449, &of, 1, 0, NULL, 0));
+	if (errno == ENOSYS)
+		return;
+	word = 2;
+	task_start(&t, waits_for_one, NULL);
+	task_asleep(&t);
+	SAY_COUNT(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0));
+	got = task_end(&t);
+	say("one of several: %d", got);
+}
+
 int main(void)
 {
 	for (int i = 0; i < 2; i++) {
@@ -213,6 +289,8 @@ int main(void)
 		three_states();
 		inherit(FUTEX_LOCK_PI);
 		inherit(FUTEX_LOCK_PI2);
+		requeue();
+		one_of_several();
 		interrupted(0);
 		interrupted(SA_RESTART);
 	}

@@ -89,6 +89,8 @@ static void hold_it_a_while(void)
 {
 	MUST(pthread_mutex_lock(&shared->m));
 	shared->turn = 1;
+	while (shared->turn != 2)
+		sched_yield();
 	sleep_ms(30);
 	MUST(pthread_mutex_unlock(&shared->m));
 }
@@ -142,6 +144,7 @@ static void held_by_another(void)
 	until_turn();
 	SAY_CALL(pthread_mutex_trylock(&shared->m));
 	SAY_CALL(pthread_mutex_timedlock(&shared->m, &past));
+	shared->turn = 2;
 	SAY_CALL(pthread_mutex_lock(&shared->m));
 	SAY_CALL(pthread_mutex_unlock(&shared->m));
 	ended(pid);

@@ -1,106 +1,12 @@
 /* lock_waits CASE -- each way to wait, a known number of times, behind holders that sleep: what was
  * waited for is held, or not yet there, when the wait begins. */
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <threads.h>
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#include "lock_truth.h"
-
-#define ROUNDS  40
-#define HOLD_NS (5 * MS)
-
-/* Measures a call that waits, in the function that calls it. */
-#define WAIT(call)                                     \
-	do {                                           \
-		uint64_t wait_begin = truth_now();     \
-		call;                                  \
-		truth_waited(__func__, wait_begin);    \
-	} while (0)
-
-/* A holder, up to the call that gives it back. */
-#define HOLD(take, give)                               \
-	do {                                           \
-		uint64_t hold_begin;                   \
-		take;                                  \
-		hold_begin = truth_now();              \
-		now_held();                            \
-		pass(HOLD_NS);                         \
-		truth_held(__func__, hold_begin);      \
-		give;                                  \
-	} while (0)
-
-/* --- in step --------------------------------------------------------------------------------- */
-
-static atomic_int held, waiters, waiting, served;
-
-/* The holder sleeps when all have said that they are about to wait. */
-static void now_held(void)
-{
-	served = 0;
-	held++;
-	while (waiting < waiters)
-		sched_yield();
-	pass(MS / 4);
-}
-
-/* A waiter, before and after round i. */
-static void before(int i)
-{
-	while (held <= i)
-		sched_yield();
-	waiting++;
-}
-
-static void after(void)
-{
-	served++;
-}
-
-/* The holder, between two rounds. */
-static void all_served(void)
-{
-	while (served < waiters)
-		sched_yield();
-	waiting = 0;
-}
-
-/* One thread `holds` ROUNDS times while n others `waits` each time. */
-static void (*do_hold)(void), (*do_wait)(void);
-
-static void *waits_in_step(void *arg)
-{
-	for (int i = 0; i < ROUNDS; i++) {
-		before(i);
-		do_wait();
-		after();
-	}
-	return arg;
-}
-
-static void in_step(void (*holds)(void), void (*waits)(void), int n)
-{
-	pthread_t thread[8];
-
-	do_hold = holds;
-	do_wait = waits;
-	waiters = n;
-	for (int i = 0; i < n; i++)
-		pthread_create(&thread[i], NULL, waits_in_step, NULL);
-	for (int i = 0; i < ROUNDS; i++) {
-		do_hold();
-		all_served();
-	}
-	/* Not to be waited for by join, which is counted. */
-	for (int i = 0; i < n; i++)
-		while (pthread_tryjoin_np(thread[i], NULL) == EBUSY)
-			pass(MS);
-}
+#include "lock_steps.h"
 
 /* --- locks ----------------------------------------------------------------------------------- */
 
@@ -194,6 +100,40 @@ NOINLINE void waits_to_write(void)
 {
 	WAIT(pthread_rwlock_wrlock(&table.lock));
 	pthread_rwlock_unlock(&table.lock);
+	__asm__ volatile("");
+}
+
+/* Readers that come after a writer let it go first, if the lock is such a one. */
+static pthread_rwlock_t polite = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+NOINLINE void reads_politely(void)
+{
+	HOLD(pthread_rwlock_rdlock(&polite), pthread_rwlock_unlock(&polite));
+	__asm__ volatile("");
+}
+
+NOINLINE void waits_behind_writer(void)
+{
+	while ((polite.__data.__readers & 2) == 0)
+		sched_yield();
+	WAIT(pthread_rwlock_rdlock(&polite));
+	pthread_rwlock_unlock(&polite);
+	__asm__ volatile("");
+}
+
+NOINLINE void writes_or_reads(void)
+{
+	static atomic_int threads;
+	static _Thread_local int number;
+
+	if (number == 0)
+		number = ++threads;
+	if (number == 2) {
+		waits_behind_writer();
+	} else {
+		pthread_rwlock_wrlock(&polite);
+		pthread_rwlock_unlock(&polite);
+	}
 	__asm__ volatile("");
 }
 
@@ -414,34 +354,21 @@ NOINLINE void waits_word(void)
 	__asm__ volatile("");
 }
 
+/* As Wine: one of several words. */
+NOINLINE void waits_words(void)
+{
+	static int never;
+	struct { uint64_t value, at; uint32_t flags, zero; } words[2] = {
+		{ 0, (uintptr_t)&never, 2 | FUTEX_PRIVATE_FLAG, 0 },
+		{ 0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0 },
+	};
+
+	WAIT(while (word == 0) syscall(449, words, 2, 0, NULL, 0));
+	word = 0;
+	__asm__ volatile("");
+}
+
 /* --- cases ----------------------------------------------------------------------------------- */
-
-static void *loops(void *arg)
-{
-	void (**f)(void) = arg;
-
-	for (int i = 0; i < ROUNDS; i++)
-		(*f)();
-	return arg;
-}
-
-/* Beside the main thread. */
-static void beside(void (*other)(void), void (*mine)(void))
-{
-	pthread_t t;
-
-	pthread_create(&t, NULL, loops, &other);
-	for (int i = 0; i < ROUNDS; i++)
-		mine();
-	while (pthread_tryjoin_np(t, NULL) == EBUSY)
-		pass(MS);
-}
-
-static void alone(void (*f)(void))
-{
-	for (int i = 0; i < ROUNDS; i++)
-		f();
-}
 
 static void *consumes_all(void *arg)
 {
@@ -528,6 +455,8 @@ static void case_mutex_in_vain(void) { in_step(holds_mutex, waits_in_vain, 1); }
 static void case_robust(void) { in_step(holds_robust, waits_robust, 1); }
 static void case_read(void) { in_step(writes, waits_to_read, 2); }
 static void case_write(void) { in_step(reads, waits_to_write, 1); }
+static void case_behind(void) { in_step(reads_politely, writes_or_reads, 2); }
+static void case_words(void) { beside(wakes_word, waits_words); }
 static void case_spin(void) { in_step(holds_spin, waits_spin, 1); }
 static void case_c11(void) { in_step(holds_c11, waits_c11, 2); }
 static void case_three(void) { in_step(holds_three, waits_three, 2); }
@@ -548,7 +477,7 @@ int main(int argc, char **argv)
 		CASE(mutex), CASE(mutex_timed), CASE(mutex_clock), CASE(mutex_in_vain), CASE(robust),
 		CASE(read), CASE(write), CASE(spin), CASE(c11), CASE(three), CASE(until_wait),
 		CASE(producer), CASE(cond_timed), CASE(cond_clock), CASE(cnd), CASE(sem), CASE(barrier),
-		CASE(join), CASE(thrd_join), CASE(word), CASE(uncontended),
+		CASE(join), CASE(thrd_join), CASE(word), CASE(words), CASE(behind), CASE(uncontended),
 	};
 	pthread_mutexattr_t attr;
 

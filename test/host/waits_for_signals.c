@@ -48,6 +48,10 @@ int main(void)
 	pthread_t t;
 	int signo = 0;
 
+	/* The alarm is main's, also if it comes before main waits for it. */
+	sigemptyset(&all);
+	sigaddset(&all, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	pthread_create(&t, NULL, naps, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

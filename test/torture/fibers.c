@@ -19,7 +19,7 @@
 #define CALLED __attribute__((noinline, noclone))
 #define KEYS   (uintptr_t)0x10000               /* below mmap_min_addr: nothing is ever there */
 
-enum { STACK_BYTES = 64 << 10, PAGE = 4096, DEEP = 3000 };
+enum { STACK_BYTES = 64 << 10, PAGE = 4096, DEEP = 3000, CARVED_BYTES = 256 << 10 };
 
 static volatile uint64_t sink;
 
@@ -132,36 +132,84 @@ static CALLED void run_hand_made(void)
 	}
 }
 
+/* How a page may come to be one that cannot be touched.  KEYED: pkey_mprotect without a key. */
+enum way { PROTECTED, KEYED, UNMAPPED, MAPPED_OVER, MOVED_AWAY, WAYS };
+
+static inline void forbid(enum way way, void *page)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *away = MAP_FAILED;
+	int failed = 0;
+
+	switch (way) {
+	case PROTECTED:
+		failed = mprotect(page, PAGE, PROT_NONE);
+		break;
+	case KEYED:
+		failed = pkey_mprotect(page, PAGE, PROT_NONE, -1);
+		break;
+	case UNMAPPED:
+		failed = munmap(page, PAGE);
+		break;
+	case MAPPED_OVER:
+		failed = mmap(page, PAGE, PROT_NONE, flags | MAP_FIXED, -1, 0) != page;
+		break;
+	default:
+		away = mmap(NULL, PAGE, PROT_READ, flags, -1, 0);
+		failed = mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, away) != away ||
+			 munmap(away, PAGE) != 0;
+		break;
+	}
+	if (failed != 0)
+		abort();
+}
+
+static char *forbidden;
+
 /* In a thread of its own, which has not heard of a guard page yet. */
-static CALLED void *carve(void *with_return_address)
+static CALLED void *carve(void *how)
 {
 	static const uintptr_t zero;
 	char *area = alloca(2 * STACK_BYTES + 2 * PAGE);
 	char *room = (char *)(((uintptr_t)area + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+	enum way way = *(const enum way *)how;
 
-	/* Without a key it is mprotect. */
-	if ((with_return_address != NULL ? pkey_mprotect(room + STACK_BYTES, PAGE, PROT_NONE, -1)
-					 : mprotect(room + STACK_BYTES, PAGE, PROT_NONE)) != 0)
-		abort();
-	inside = make_stack(room, fiber_carved, with_return_address != NULL ? &zero : NULL,
+	forbidden = room + STACK_BYTES;
+	forbid(way, forbidden);
+	inside = make_stack(room, fiber_carved, way == KEYED ? &zero : NULL,
 			    (uintptr_t)room + STACK_BYTES + 16);
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 400; i++)
 		switch_to(&outside, inside);
-	if (mprotect(room + STACK_BYTES, PAGE, PROT_READ | PROT_WRITE) != 0)
-		abort();
 	return NULL;
+}
+
+/* Where there is a hole now, something else may be mapped. */
+static inline void give_back(char *stack, enum way way)
+{
+	char *hole = way == UNMAPPED || way == MOVED_AWAY ? forbidden : stack, *after = hole;
+
+	if (hole != stack) {
+		munmap(stack, (size_t)(hole - stack));
+		after += PAGE;
+	}
+	munmap(after, (size_t)(stack + CARVED_BYTES - after));
 }
 
 static CALLED void run_carved(void)
 {
-	static char yes;
-
-	for (unsigned i = 0; i < 2; i++) {
+	for (enum way way = 0; way < WAYS; way++) {
+		pthread_attr_t attr;
 		pthread_t thread;
+		char *stack = mmap(NULL, CARVED_BYTES, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-		if (pthread_create(&thread, NULL, carve, i == 0 ? NULL : &yes) != 0)
+		if (stack == MAP_FAILED || pthread_attr_init(&attr) != 0 ||
+		    pthread_attr_setstack(&attr, stack, CARVED_BYTES) != 0 ||
+		    pthread_create(&thread, &attr, carve, &way) != 0)
 			abort();
 		pthread_join(thread, NULL);
+		pthread_attr_destroy(&attr);
+		give_back(stack, way);
 	}
 }
 

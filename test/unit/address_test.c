@@ -45,6 +45,10 @@ static void every_form_of_an_address_is_understood(void **state)
 		{ "unix:/%p%%%p", "unix:/4711%4711", true },
 		{ "unix:/", "unix:/", true },
 		{ "unix:/a b:c", "unix:/a b:c", true },
+		{ "unix:@app", "unix:@app", true },
+		{ "@app", "unix:@app", true },
+		{ "@app.%p%%", "unix:@app.4711%", true },
+		{ "unix:@/run/a@b", "unix:@/run/a@b", true },
 	};
 
 	(void)state;
@@ -128,9 +132,11 @@ static void a_bad_address_is_refused_with_its_place(void **state)
 		{ "[]:1", "not an IPv6 address", 0 },
 		{ "[fe80::1%eth0]:1", "not an IPv6 address", 0 },
 		{ ":1, [::g]:1", "not an IPv6 address", 4 },
-		{ "unix:", "not an absolute path: write unix:/path", 5 },
-		{ "unix:x.sock", "not an absolute path: write unix:/path", 5 },
-		{ "unix:@x", "not an absolute path: write unix:/path", 5 },
+		{ "unix:", "not an absolute path: write unix:/path or unix:@name", 5 },
+		{ "unix:x.sock", "not an absolute path: write unix:/path or unix:@name", 5 },
+		{ "unix:@", "no name behind the @", 5 },
+		{ ":1,@", "no name behind the @", 3 },
+		{ "@a%", "unknown %: write %p or %%", 2 },
 		{ "unix:/a%", "unknown %: write %p or %%", 7 },
 		{ "unix:/a%d", "unknown %: write %p or %%", 7 },
 		{ ":1,unix:/%P", "unknown %: write %p or %%", 9 },
@@ -169,6 +175,36 @@ static void a_path_may_fill_the_socket_address_but_not_more(void **state)
 	assert_int_equal(list.error_at, 5);
 	assert_int_equal(address_parse("unix:/a\0b", 9, 1, &list), -EINVAL);
 	assert_int_equal(list.error_at, 7);
+}
+
+/* Not ended by a 0, which would be a part of the name. */
+static void an_abstract_name_is_as_long_as_it_is(void **state)
+{
+	struct address_list list;
+	struct address discovery, beacon;
+	char text[1 + 120], formatted[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(parse("@app", &list), 1);
+	assert_int_equal(list.address[0].len, offsetof(struct sockaddr_un, sun_path) + 4);
+	assert_memory_equal(list.address[0].to.un.sun_path, "\0app", 4);
+	assert_false(address_is_file(&list.address[0]));
+	assert_int_equal(parse("unix:/app", &list), 1);
+	assert_true(address_is_file(&list.address[0]));
+	memset(text, 'x', sizeof(text));
+	text[0] = '@';
+	assert_int_equal(address_parse(text, 107, 1, &list), 1);
+	assert_int_equal(address_format(&list.address[0], formatted, sizeof(formatted)), 5 + 107);
+	assert_memory_equal(formatted + 5, text, 107);
+	assert_int_equal(address_parse(text, 108, 1, &list), -EINVAL);
+	assert_int_equal(address_parse("@a\0b", 4, 1, &list), -EINVAL);
+	address_discovery(&discovery, 4294967294u, 4194304);
+	address_format(&discovery, formatted, sizeof(formatted));
+	assert_string_equal(formatted, "unix:@pprofshim.4294967294.4194304");
+	assert_true(discovery.loopback);
+	address_beacon(&beacon, 0, 7);
+	address_format(&beacon, formatted, sizeof(formatted));
+	assert_string_equal(formatted, "unix:@pprofshim-desk.0.7");
 }
 
 static void a_port_can_be_changed(void **state)
@@ -280,6 +316,7 @@ int main(void)
 		cmocka_unit_test(a_list_has_up_to_eight_and_off_has_none),
 		cmocka_unit_test(a_bad_address_is_refused_with_its_place),
 		cmocka_unit_test(a_path_may_fill_the_socket_address_but_not_more),
+		cmocka_unit_test(an_abstract_name_is_as_long_as_it_is),
 		cmocka_unit_test(a_port_can_be_changed),
 		cmocka_unit_test(a_text_is_cut_where_the_room_ends),
 		cmocka_unit_test(literals_mean_what_they_mean_to_libc),

@@ -222,6 +222,59 @@ static void texts_are_taken_up_to_their_bound(void **state)
 	}
 }
 
+/* --- as they are in force -------------------------------------------------------------------- */
+
+static struct config_line line_of(const char *name)
+{
+	static struct config_line line[CONFIG_OPTIONS_MAX];     /* value may be in it */
+
+	for (size_t i = 0; config_at(&config, i, &line[i]); i++)
+		if (strcmp(line[i].name, name) == 0)
+			return line[i];
+	fail_msg("no %s", name);
+	return line[0];
+}
+
+static void each_option_is_told_as_it_is_in_force(void **state)
+{
+	static const struct { const char *name, *set, *told; } cases[] = {
+		{ "HEAP_RATE", "65536", "64k" }, { "HEAP_RATE", "1g", "1g" },
+		{ "HEAP_RATE", "0", "0" }, { "HEAP_RATE", "1025", "1025" },
+		{ "BLOCK_RATE", "1500us", "1500us" }, { "BLOCK_RATE", "2s", "2s" },
+		{ "BLOCK_RATE", "1", "1ns" }, { "CPU_HZ", "1000", "1000" },
+		{ "LOG", "quiet", "quiet" }, { "ADDR", ":0", ":0" }, { "PORT", "0", "0" },
+	};
+	struct config_line none;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		read_one(cases[i].name, cases[i].set);
+		assert_true(line_of(cases[i].name).is_set);
+		assert_false(line_of("DEPTH").is_set);
+		if (strcmp(line_of(cases[i].name).value, cases[i].told) != 0)
+			fail_msg("%s=%s is told as %s", cases[i].name, cases[i].set,
+				 line_of(cases[i].name).value);
+	}
+	read_one("DEPTH", "0");         /* not allowed */
+	assert_false(line_of("DEPTH").is_set);
+	assert_string_equal(line_of("DEPTH").value, "128");
+	assert_string_equal(line_of("HEAP_RATE").value, "512k");
+	assert_string_equal(line_of("BLOCK_RATE").value, "10us");
+	assert_string_equal(line_of("PORT").value, "");
+	assert_false(config_at(&config, CONFIG_OPTIONS_MAX, &none));
+}
+
+static void where_a_secret_is_stays_untold(void **state)
+{
+	(void)state;
+	read_one("TOKEN_FILE", "/secret/place");
+	assert_string_equal(line_of("TOKEN_FILE").value, "(not shown)");
+	read_one("TOKEN_FILE", "");
+	assert_true(line_of("TOKEN_FILE").is_set);
+	read_one("LOG", "error");
+	assert_string_equal(line_of("TOKEN_FILE").value, "");
+}
+
 /* --- names ----------------------------------------------------------------------------------- */
 
 static void an_unknown_name_gets_a_line_with_the_nearest(void **state)
@@ -362,6 +415,8 @@ int main(void)
 		cmocka_unit_test(a_bad_value_gets_the_default_and_one_line),
 		cmocka_unit_test(good_values_are_nothing_to_talk_about),
 		cmocka_unit_test(texts_are_taken_up_to_their_bound),
+		cmocka_unit_test(each_option_is_told_as_it_is_in_force),
+		cmocka_unit_test(where_a_secret_is_stays_untold),
 		cmocka_unit_test(an_unknown_name_gets_a_line_with_the_nearest),
 		cmocka_unit_test(what_is_not_ours_is_left_alone),
 		cmocka_unit_test(a_variable_is_not_known_by_its_beginning),

@@ -67,7 +67,8 @@ static void a_release_without_a_hold_leaves_the_timer_alone(void **state)
 	assert_int_equal(mine()->sets, sets);
 }
 
-/* A vfork child has our memory, but it is another. */
+/* A vfork child has our memory, but it is another; so has one that was made past our doors, which
+ * has no mark. */
 static void in_a_vfork_child_nothing_changes(void **state)
 {
 	int tid = self.tid;
@@ -237,6 +238,42 @@ static void a_tick_never_counts_for_more_than_it_has_seen(void **state)
 	assert_int_equal(cpu_period(), PERIOD);
 }
 
+static void a_raised_rate_holds_until_it_is_taken_back(void **state)
+{
+	unsigned sets;
+
+	(void)state;
+	cpu_ctl_raise_hz(HZ * 2);
+	assert_int_equal(mine()->period_ns, PERIOD / 2);
+	assert_int_equal(cpu_period(), PERIOD / 2);
+	assert_int_equal(cpu_ctl_hz(), HZ);
+	assert_int_equal(cpu_ctl_hz_now(), HZ * 2);
+	sets = mine()->sets;
+	cpu_ctl_raise_hz(HZ * 2);
+	assert_int_equal(mine()->sets, sets);   /* nothing changes: no phase is lost */
+	cpu_ctl_set_hz(HZ / 2);                 /* meanwhile somebody sets the other one */
+	assert_int_equal(mine()->period_ns, PERIOD / 2);
+	cpu_ctl_raise_hz(HZ / 4);               /* less than there is anyhow */
+	assert_int_equal(mine()->period_ns, PERIOD * 2);
+	cpu_ctl_raise_hz(0);
+	assert_int_equal(cpu_ctl_hz_now(), HZ / 2);
+	assert_int_equal(paper_going(), 1 + OTHERS);
+}
+
+static void where_sampling_is_off_a_raised_rate_is_all_there_is(void **state)
+{
+	(void)state;
+	cpu_ctl_set_hz(0);
+	assert_int_equal(paper_count(), 0);
+	cpu_ctl_raise_hz(HZ);
+	assert_true(cpu_ctl_ticks());
+	assert_int_equal(paper_going(), 1 + OTHERS);
+	assert_int_equal(mine()->period_ns, PERIOD);
+	cpu_ctl_raise_hz(0);
+	assert_int_equal(paper_count(), 0);
+	assert_false(cpu_ctl_ticks());
+}
+
 static void while_sigprof_is_ignored_all_stand_still(void **state)
 {
 	(void)state;
@@ -271,6 +308,23 @@ static void a_thread_without_a_timer_is_counted_once(void **state)
 	paper.room = PAPER_TIMERS;
 	cpu_ctl_arm(s);
 	assert_true(goes(paper_of(77)));
+	cpu_ctl_leave(s);
+	threads_release(s);
+}
+
+/* It was in the list of threads, and has ended since: that is no lack of timers. */
+static void a_thread_that_has_gone_needs_no_timer(void **state)
+{
+	struct thread_slot *s = threads_claim();
+
+	(void)state;
+	(void)cpu_ctl_was_short();
+	paper.gone = s->tid = 77;
+	cpu_ctl_arm(s);
+	assert_null(paper_of(77));
+	assert_false(s->no_timer);
+	assert_false(cpu_ctl_was_short());
+	assert_int_equal(count_get(COUNT_THREAD_NO_TIMER), 0);
 	cpu_ctl_leave(s);
 	threads_release(s);
 }
@@ -377,8 +431,11 @@ int main(void)
 		TEST(a_thread_that_ends_while_its_timer_is_made_leaves_none),
 		TEST(what_is_told_to_all_holds_for_a_timer_that_is_being_made),
 		TEST(a_tick_never_counts_for_more_than_it_has_seen),
+		TEST(a_raised_rate_holds_until_it_is_taken_back),
+		TEST(where_sampling_is_off_a_raised_rate_is_all_there_is),
 		TEST(while_sigprof_is_ignored_all_stand_still),
 		TEST(a_thread_without_a_timer_is_counted_once),
+		TEST(a_thread_that_has_gone_needs_no_timer),
 		TEST(one_timer_stands_in_for_all),
 		TEST(the_one_stands_still_while_anybody_is_held),
 		TEST(the_one_stands_still_while_our_thread_works),

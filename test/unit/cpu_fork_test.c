@@ -50,6 +50,33 @@ static void a_fork_child_has_one_timer_and_its_first_tick_is_early(void **state)
 	assert_true(goes(the_one()));   /* nobody who is not there holds it */
 }
 
+/* Its parent's windows are not its own. */
+static void a_fork_child_has_the_rate_that_nobody_raised(void **state)
+{
+	(void)state;
+	cpu_ctl_raise_hz(HZ * 2);
+	forget_timers();
+	assert_true(cpu_ctl_wake_child(PERIOD * 10));
+	assert_int_equal(mine()->period_ns, PERIOD);
+	assert_true(cpu_ctl_after_fork(PERIOD * 10));
+	assert_int_equal(cpu_period(), PERIOD);
+	assert_int_equal(cpu_ctl_hz_now(), HZ);
+	cpu_ctl_set_hz(HZ / 2);
+	assert_int_equal(cpu_ctl_hz_now(), HZ / 2);
+}
+
+static void a_fork_child_does_not_sample_for_its_parents_windows_alone(void **state)
+{
+	(void)state;
+	cpu_ctl_set_hz(0);
+	cpu_ctl_raise_hz(HZ);
+	forget_timers();
+	assert_false(cpu_ctl_wake_child(PERIOD * 10));
+	assert_false(cpu_ctl_after_fork(PERIOD * 10));
+	assert_int_equal(paper_count(), 0);
+	assert_false(cpu_ctl_ticks());
+}
+
 static void a_fork_child_that_is_held_ticks_when_it_is_not(void **state)
 {
 	(void)state;
@@ -166,6 +193,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_fork_child_has_one_timer_and_its_first_tick_is_early),
+		TEST(a_fork_child_has_the_rate_that_nobody_raised),
+		TEST(a_fork_child_does_not_sample_for_its_parents_windows_alone),
 		TEST(a_fork_child_that_is_held_ticks_when_it_is_not),
 		TEST(a_fork_child_knows_that_no_tick_will_come),
 		TEST(a_fork_child_waits_with_all_but_its_timer),

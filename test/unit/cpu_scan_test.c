@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "fake/paper_timers.h"
+#include "sampler/asks.h"
 #include "sampler/count.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/cpu_timers.h"
@@ -35,7 +36,7 @@ static struct {
 
 bool status_read(int tid, struct status *s)
 {
-	proc.reads += tid != 0;
+	proc.reads += tid != 0 && tid != os_getpid();   /* is the first thread a zombie? */
 	*s = (struct status){ proc.state, proc.pending, proc.blocked, proc.queued, paper.limit };
 	if (proc.only != 0 && tid != proc.only)
 		s->pending = s->blocked = 0;
@@ -271,6 +272,40 @@ static void a_slot_that_is_anothers_by_now_is_not_released(void **state)
 	assert_false(recycled->scanned);
 }
 
+/* A thread left without a door, and its tid is another's before a scan has seen that. */
+static void of_two_slots_with_one_tid_the_older_one_is_released(void **state)
+{
+	struct thread_slot *old = threads_claim(), *new = threads_claim();
+
+	(void)state;
+	make_sleepers(1);
+	new->born_ns = old->born_ns + 1;
+	threads_set_tid(new, sleeper[0].tid);
+	threads_set_tid(old, sleeper[0].tid);
+	cpu_scan();
+	assert_int_equal(old->tid, 0);
+	assert_ptr_equal(slot_of(0), new);
+	assert_int_equal(new->tid, sleeper[0].tid);
+	/* It was the only one to be released. */
+	assert_ptr_equal(threads_claim(), old);
+	threads_release(old);
+}
+
+/* After its pthread_exit the kernel goes on to list it. */
+static void a_first_thread_that_has_ended_has_no_slot(void **state)
+{
+	struct thread_slot *slot = threads_claim();
+
+	(void)state;
+	threads_set_tid(slot, os_getpid());
+	cpu_scan();
+	assert_int_equal(slot->tid, os_getpid());
+	proc.state = 'Z';
+	cpu_scan();
+	assert_int_equal(slot->tid, 0);
+	assert_null(threads_find(os_getpid()));
+}
+
 /* --- one for all ------------------------------------------------------------------------------- */
 
 /* So that THREADS of ours are over the budget: a quarter of 40. */
@@ -397,6 +432,21 @@ static void before_it_waits_our_thread_helps_and_then_lets_them_tick(void **stat
 	assert_int_not_equal(paper_of(0)->period_ns, 0);
 }
 
+/* A request that asked this thread was cut off. */
+static void questions_that_nobody_waits_for_are_given_up(void **state)
+{
+	(void)state;
+	make_sleepers(1);
+	cpu_scan();
+	cpu_scan();
+	assert_int_equal(paper_count(), 1);
+	asks_ask(sleeper[0].tid);
+	assert_int_equal(paper_count(), 2);
+	usleep(220000);
+	cpu_scan();
+	assert_int_equal(paper_count(), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
 
 int main(void)
@@ -409,11 +459,14 @@ int main(void)
 		TEST(a_scan_reads_few_masks_and_in_the_end_all),
 		TEST(a_scan_reads_few_masks_of_those_that_are_held),
 		TEST(a_slot_that_is_anothers_by_now_is_not_released),
+		TEST(of_two_slots_with_one_tid_the_older_one_is_released),
+		TEST(a_first_thread_that_has_ended_has_no_slot),
 		TEST(over_the_budget_there_is_one_for_all),
 		TEST(when_others_need_more_ours_are_given_back),
 		TEST(what_the_kernel_refuses_is_a_lack_too),
 		TEST(room_that_was_missing_for_a_moment_is_used),
 		TEST(an_older_kernel_goes_without),
+		TEST(questions_that_nobody_waits_for_are_given_up),
 		TEST(before_it_waits_our_thread_helps_and_then_lets_them_tick),
 	};
 

@@ -44,8 +44,24 @@ static const struct { const char *says; struct head head; const char *want; } ca
 	  "Content-Length: 0\r\n\r\n" },
 	{ "no token",
 	  { .status = 401, PLAIN_IS },
-	  "HTTP/1.1 401 Unauthorized\r\n" STORE PLAIN "WWW-Authenticate: Bearer, Basic"
+	  "HTTP/1.1 401 Unauthorized\r\n" STORE PLAIN "WWW-Authenticate: Basic"
 	  " realm=\"pprofshim\"\r\n" NOSNIFF DATE "Content-Length: 0\r\n\r\n" },
+	{ "for a page of another origin",
+	  { .status = 200, PLAIN_IS, .allow_origin = TEXT("https://a.example"), .varies = true },
+	  "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: https://a.example\r\n" STORE PLAIN
+	  "Vary: Origin\r\n" NOSNIFF DATE "Content-Length: 0\r\n\r\n" },
+	{ "what such a page may do",
+	  { .status = 200, .date_s = THEN, .allow_origin = TEXT("https://a.example"),
+	    .varies = true, .preflight = true },
+	  "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Headers: authorization\r\n"
+	  "Access-Control-Allow-Methods: GET, HEAD\r\n"
+	  "Access-Control-Allow-Origin: https://a.example\r\n"
+	  "Access-Control-Allow-Private-Network: true\r\nAccess-Control-Max-Age: 600\r\n" STORE
+	  "Vary: Origin\r\n" NOSNIFF DATE "Content-Length: 0\r\n\r\n" },
+	{ "for another page, where some may read",
+	  { .status = 403, PLAIN_IS, .varies = true },
+	  "HTTP/1.1 403 Forbidden\r\n" STORE PLAIN "Vary: Origin\r\n" NOSNIFF DATE
+	  "Content-Length: 0\r\n\r\n" },
 	{ "1.1, closing",
 	  { .status = 400, PLAIN_IS, .close = true },
 	  "HTTP/1.1 400 Bad Request\r\n" STORE PLAIN NOSNIFF DATE

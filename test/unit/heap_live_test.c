@@ -165,6 +165,25 @@ static void a_saturated_cell_asks_for_ever(void **state)
 	heap_filter[cell] = 0;
 }
 
+/* They pass heap_is_unsampled with it: nearly all are found out before the table is looked at. */
+static void the_neighbours_of_a_live_block_are_told_from_it(void **state)
+{
+	uintptr_t page = (uintptr_t)address(9) & ~(uintptr_t)4095;
+	unsigned maybe = 0;
+
+	(void)state;
+	assert_true(heap_live_has_not(address(9)));
+	assert_int_equal(put(9), HEAP_LIVE_PUT);
+	assert_false(heap_live_has_not(address(9)));
+	for (uintptr_t p = page; p < page + 4096; p += 16) {
+		assert_false(heap_is_unsampled((const void *)p));
+		maybe += !heap_live_has_not((const void *)p);
+	}
+	assert_in_range(maybe, 1, 3);
+	assert_takes(9);
+	assert_true(heap_live_has_not(address(9)));
+}
+
 /* A page is a cell; only far from each other two pages share one. */
 static void a_page_has_a_cell_of_its_own(void **state)
 {
@@ -246,6 +265,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_not_mixed_up),
 		cmocka_unit_test(a_cell_says_unsampled_when_its_last_block_has_gone),
 		cmocka_unit_test(a_saturated_cell_asks_for_ever),
+		cmocka_unit_test(the_neighbours_of_a_live_block_are_told_from_it),
 		cmocka_unit_test(a_page_has_a_cell_of_its_own),
 		cmocka_unit_test(a_full_table_says_so_and_loses_nothing),
 		cmocka_unit_test(freed_entries_are_used_again),

@@ -41,7 +41,8 @@ static uint32_t size_of(frame_t stack, uint32_t size, uint16_t thread)
 {
 	uint64_t now = generations_now(&table), value[SITES_VALUES];
 	uint32_t id = stacks_add(&generations_at(&table, now)->stacks, &stack, 1);
-	struct site_key key = { generations_stack(now, id), size, thread, 0 }, got;
+	struct site_key key = { .stack = generations_stack(now, id), .size = size,
+				.thread = thread }, got;
 	uint32_t row = heap_sizes_row(&table, now, &key);
 
 	assert_int_not_equal(row, 0);
@@ -49,6 +50,16 @@ static uint32_t size_of(frame_t stack, uint32_t size, uint16_t thread)
 	assert_int_equal(got.stack, key.stack);
 	assert_int_equal(got.thread, thread);
 	return got.size;
+}
+
+/* 512 is a size, and the name of a class. */
+static void a_size_is_not_counted_as_another_that_names_its_class(void **state)
+{
+	(void)state;
+	assert_int_equal(heap_sizes_class(500), 512);
+	assert_int_equal(size_of(1, 512, 0), 512);
+	assert_int_equal(size_of(1, 500, 0), 500);
+	assert_int_equal(size_of(1, 512, 0), 512);
 }
 
 static void a_class_is_at_most_a_quarter_larger(void **state)
@@ -141,6 +152,7 @@ static void of_many_stacks_each_has_its_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_size_is_not_counted_as_another_that_names_its_class),
 		TEST(a_class_is_at_most_a_quarter_larger),
 		TEST(the_first_sizes_of_a_stack_are_exact),
 		TEST(many_sizes_of_a_stack_are_few_rows),

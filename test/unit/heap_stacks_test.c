@@ -104,10 +104,18 @@ static uint32_t sample_at(unsigned p)
 	return stack;
 }
 
+/* As if no whole stack had been met before. */
+static uint32_t sample_by_frames(unsigned p)
+{
+	wholes_clear(&generations_at(&heap_table, generations_now(&heap_table))->stacks.wholes);
+	return sample_at(p);
+}
+
+/* Nor anything of this one by the thread. */
 static uint32_t sample_afresh(unsigned p)
 {
 	threads_capture(CAPTURE_HEAP)->seen = 0;
-	return sample_at(p);
+	return sample_by_frames(p);
 }
 
 /* --- tests ----------------------------------------------------------------------------------- */
@@ -152,7 +160,9 @@ static void a_stack_is_the_same_whatever_came_before_it(void **state)
 	for (unsigned round = 0; round < 20000; round++) {
 		unsigned p = (unsigned)(random_next(&random) >> 33) % PATHS;
 
-		if (sample_at(p) != expected[p])
+		bool by_frames = random_next(&random) >> 62 != 0;
+
+		if ((by_frames ? sample_by_frames(p) : sample_at(p)) != expected[p])
 			fail_msg("seed %#llx, path %u", (unsigned long long)seed, p);
 		/* Whatever makes addresses mean something else makes it forget. */
 		if (round % 512 == 0)
@@ -228,6 +238,34 @@ static NOINLINE uint32_t sample_in_a_library(void *library)
 	return stack;
 }
 
+static void nothing_passes(void)
+{
+}
+
+/* Code that no scan has seen is of the epoch in which the sample is taken, also where that is not
+ * the first one with these addresses.  All from one place, of which a compiler must not make two:
+ * the frame of this function is among them. */
+static void after_a_dlclose_an_address_means_something_else(void **state)
+{
+	void (*const volatile before[])(void) = { nothing_passes, dlclose_passes };
+	void *library = dlopen(SOME_LIBRARY, RTLD_NOW);
+	frame_t frame[STACK_DEPTH_DEFAULT];
+
+	(void)state;
+	if (library == NULL)
+		skip();
+	for (int i = 0; i < 6; i++) {
+		uint32_t id;
+
+		before[i % 2 == 0]();
+		id = sample_in_a_library(library);
+		assert_true(generations_frames(&heap_table, id, frame, STACK_DEPTH_DEFAULT) > 0);
+		assert_int_equal(frame_epoch(frame[0]), modules_epoch());
+	}
+	dlclose(library);
+	dlclose_passes();
+}
+
 static void a_dlclose_of_another_library_changes_no_frame(void **state)
 {
 	void *library = dlopen(SOME_LIBRARY, RTLD_NOW);
@@ -252,6 +290,72 @@ static void a_dlclose_of_another_library_changes_no_frame(void **state)
 	assert_memory_equal(frame[1], frame[2], n[1] * sizeof(frame_t));
 	assert_non_null(strstr(modules_find(frame[2][0])->path, "libbz2"));
 	dlclose(library);
+}
+
+static void lose_nothing(struct stacks *s)
+{
+	(void)s;
+}
+
+static void lose_all_nodes_but_whole_stacks(struct stacks *s)
+{
+	levels_clear(&s->index);
+	for (uint32_t id = 1; id <= stacks_nodes(s); id++)
+		s->node[id].hash &= ~STACKS_FOUND;
+	s->room = 1;
+	threads_capture(CAPTURE_HEAP)->seen = 0;
+}
+
+/* Without a look at any frame: in a table that would not find one, nor has room for it.  From one
+ * place, of which a compiler must not make two: this function's frame is not in the stack, but
+ * among the addresses. */
+static void a_stack_that_was_met_before_is_found_as_a_whole(void **state)
+{
+	void (*const volatile lose[])(struct stacks *) = {
+		lose_nothing, lose_all_nodes_but_whole_stacks,
+	};
+	struct stacks *s = &generations_at(&heap_table, generations_now(&heap_table))->stacks;
+	uint32_t room = s->room;
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * PATHS; i++) {
+		lose[i == PATHS](s);
+		assert_int_equal(sample_at(i % PATHS), expected[i % PATHS]);
+	}
+	assert_int_equal(sample_by_frames(1) >> GENERATIONS_BIT, 1);
+	s->room = room;
+}
+
+/* The same ids are of other stacks there; and what was remembered of whole ones, too, was not
+ * cleared, as a handler that came too late would leave it. */
+static void what_is_remembered_is_of_its_generation(void **state)
+{
+	frame_t frame[PATHS][STACK_DEPTH_DEFAULT], now_has[STACK_DEPTH_DEFAULT];
+	unsigned depth[PATHS];
+	struct stacks *s = &generations_at(&heap_table, heap_table.now)->stacks;
+
+	(void)state;
+	for (unsigned p = 0; p < PATHS; p++)
+		depth[p] = generations_frames(&heap_table, sample_at(p), frame[p],
+					      STACK_DEPTH_DEFAULT);
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t number = generations_number(heap_table.now);
+
+		levels_clear(&s->index);
+		levels_clear(&generations_at(&heap_table, heap_table.now)->index);
+		memset(s->node, 0, (stacks_nodes(s) + 1) * sizeof(*s->node));
+		s->nodes = 1;
+		heap_table.now = (number + 2) << 2 | GENERATIONS_CLEAR;
+		/* In another order each time. */
+		for (unsigned i = 0; i < PATHS; i++) {
+			unsigned p = (i * (2 * round + 3) + round) % PATHS;
+			uint32_t id = sample_at(p);
+
+			assert_int_equal(generations_frames(&heap_table, id, now_has,
+							    STACK_DEPTH_DEFAULT), depth[p]);
+			assert_memory_equal(now_has, frame[p], depth[p] * sizeof(frame_t));
+		}
+	}
 }
 
 /* What a thread remembers of its last stack is of one generation. */
@@ -284,7 +388,10 @@ int main(void)
 		cmocka_unit_test(a_stack_grows_at_its_leaf),
 		cmocka_unit_test(a_stack_is_the_same_whatever_came_before_it),
 		cmocka_unit_test(a_thread_inherits_nothing_with_its_slot),
+		cmocka_unit_test(after_a_dlclose_an_address_means_something_else),
 		cmocka_unit_test(a_dlclose_of_another_library_changes_no_frame),
+		cmocka_unit_test(a_stack_that_was_met_before_is_found_as_a_whole),
+		cmocka_unit_test(what_is_remembered_is_of_its_generation),
 		cmocka_unit_test(in_the_next_generation_a_stack_is_the_same),
 	};
 

@@ -1,4 +1,11 @@
-/* The doors of mapped memory, with a kernel made of paper: what each says of each call. */
+/* The doors of mapped memory, with a kernel made of paper: what each says of each call.  By names of
+ * their own: nobody else shall come in, not libc, and no sanitizer before main. */
+#define mmap   door_mmap
+#define mmap64 door_mmap64
+#define munmap door_munmap
+#define mremap door_mremap
+#define brk    door_brk
+#define sbrk   door_sbrk
 #include "preload/hook_mmap.c"
 
 #include <setjmp.h>

@@ -21,7 +21,7 @@ static uint32_t row_of(struct generations *g, frame_t stack)
 {
 	uint64_t now = generations_now(g);
 	uint32_t id = stacks_add(&generations_at(g, now)->stacks, &stack, 1);
-	struct site_key key = { generations_stack(now, id), 0, 0, 0 };
+	struct site_key key = { .stack = generations_stack(now, id) };
 
 	return generations_row(g, now, &key);
 }

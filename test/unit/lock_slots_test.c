@@ -96,7 +96,7 @@ static void model_join(struct waiter *w)
 
 	w->lock = (unsigned)draw(LOCKS);
 	w->weight = 1u << draw(11);
-	w->slot = lock_slots_join(locks[w->lock], w->weight, &base);
+	w->slot = lock_slots_join(locks[w->lock], w->weight, &base, 0);
 	assert_true(base >= begins && base <= paper_ns);
 	if (w->slot == 0)
 		assert_true(w->lock < CLOSE);
@@ -124,7 +124,7 @@ static void model_charge(unsigned lock)
 	uint64_t ns = 0, waits = 0;
 	unsigned waiting = 0;
 
-	lock_slots_charge(locks[lock], &due);
+	lock_slots_charge(locks[lock], 0, &due);
 	for (unsigned i = 0; i < WAITERS; i++) {
 		struct waiter *w = &waiter[i];
 
@@ -183,8 +183,8 @@ static void what_can_be_no_lock_has_no_slot(void **state)
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
 		uint64_t at = paper_ns;
 
-		assert_int_equal(lock_slots_join((const void *)bad[i], 1, &at), 0);
-		lock_slots_charge((const void *)bad[i], &due);
+		assert_int_equal(lock_slots_join((const void *)bad[i], 1, &at, 0), 0);
+		lock_slots_charge((const void *)bad[i], 0, &due);
 		assert_int_equal(due.slot, 0);
 	}
 }
@@ -200,22 +200,22 @@ static void too_many_waiters_are_refused(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 255; i++) {
-		uint32_t is = lock_slots_join(lock, 1024, &at);
+		uint32_t is = lock_slots_join(lock, 1024, &at, 0);
 
 		assert_true(is != 0 && (slot == 0 || is == slot));
 		slot = is;
 	}
-	assert_int_equal(lock_slots_join(lock, 1024, &at), 0);
-	assert_int_equal(lock_slots_join(lock, 1023, &at), slot);
-	assert_int_equal(lock_slots_join(lock, 1, &at), 0);
+	assert_int_equal(lock_slots_join(lock, 1024, &at, 0), 0);
+	assert_int_equal(lock_slots_join(lock, 1023, &at, 0), slot);
+	assert_int_equal(lock_slots_join(lock, 1, &at, 0), 0);
 	paper_ns += 10;
-	lock_slots_charge(lock, &due);
+	lock_slots_charge(lock, 0, &due);
 	assert_int_equal(due.slot, slot);
 	assert_true(due.ns == 10 * 262143 && due.waits == 262143);
 	for (unsigned i = 0; i < 255; i++)
 		lock_slots_leave(slot, 1024, at, false, NULL);
 	lock_slots_leave(slot, 1023, at, false, NULL);
-	lock_slots_charge(lock, &due);
+	lock_slots_charge(lock, 0, &due);
 	assert_int_equal(due.slot, 0);
 }
 
@@ -230,7 +230,7 @@ static void a_full_table_refuses_and_is_empty_again(void **state)
 		unsigned is = 0;
 
 		for (unsigned i = 0; i < 4 * LOCK_SLOTS; i++)
-			is += (slot[i] = lock_slots_join(lock_at(977 * i), 1, &at)) != 0;
+			is += (slot[i] = lock_slots_join(lock_at(977 * i), 1, &at, 0)) != 0;
 		for (unsigned i = 0; i < 4 * LOCK_SLOTS; i++)
 			if (slot[i] != 0)
 				lock_slots_leave(slot[i], 1, at, i % 2 != 0, NULL);
@@ -250,7 +250,7 @@ static void locks_64_MiB_apart_all_have_room(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNT_OF(slot); i++) {
 		slot[i] = lock_slots_join((void *)(uintptr_t)(BASE + i * (UINT64_C(64) << 20)), 1,
-					  &at);
+					  &at, 0);
 		assert_int_not_equal(slot[i], 0);
 	}
 	for (unsigned i = 0; i < COUNT_OF(slot); i++)
@@ -268,16 +268,16 @@ static void what_cannot_be_is_not_charged(void **state)
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		uint64_t at = paper_ns;
 		struct lock_slots_due due;
-		uint32_t slot = lock_slots_join(lock_at(9), 1, &at);
+		uint32_t slot = lock_slots_join(lock_at(9), 1, &at, 0);
 
-		assert_int_equal(lock_slots_join(lock_at(9), 1, &at), slot);
+		assert_int_equal(lock_slots_join(lock_at(9), 1, &at, 0), slot);
 		paper_ns += 1000;
 		lock_slots_leave(slot, 1, at + wrong[i], false, NULL);
-		lock_slots_charge(lock_at(9), &due);
+		lock_slots_charge(lock_at(9), 0, &due);
 		/* One that is too long by a second can be. */
 		assert_true(due.ns == (i == 0 ? 1000 + wrong[0] : 0));
 		paper_ns += 1000;
-		lock_slots_charge(lock_at(9), &due);
+		lock_slots_charge(lock_at(9), 0, &due);
 		assert_true(due.ns == 1000);
 		lock_slots_leave(slot, 1, at, false, NULL);
 	}
@@ -290,48 +290,14 @@ static void locks_are_told_apart_by_their_whole_address(void **state)
 	const void *a = lock_at(3), *b = lock_at(3 + (UINT64_C(1) << 35));
 	uint64_t at = paper_ns;
 	struct lock_slots_due due;
-	uint32_t slot = lock_slots_join(a, 1, &at);
+	uint32_t slot = lock_slots_join(a, 1, &at, 0);
 
 	(void)state;
 	assert_int_equal(locks_hash(a), locks_hash(b));
-	lock_slots_charge(b, &due);
+	lock_slots_charge(b, 0, &due);
 	assert_int_equal(due.slot, 0);
-	assert_int_not_equal(lock_slots_join(b, 1, &at), slot);
+	assert_int_not_equal(lock_slots_join(b, 1, &at, 0), slot);
 	lock_slots_leave(slot, 1, at, false, NULL);
-}
-
-/* --- holders --------------------------------------------------------------------------------- */
-
-static void holders_are_picked_in_proportion_within_the_time(void **state)
-{
-	enum { N = 100000 };
-	unsigned picked[5] = { 0 };
-
-	(void)state;
-	for (unsigned turn = 0; turn < 2; turn++) {
-		memset(picked, 0, sizeof(picked));
-		/* The second time the clock of the notes goes round. */
-		paper_ns = turn == 0 ? paper_ns : (UINT64_C(7) << 50) - 4000000;
-		lock_slots_note(7, (struct lock_site){ 4, 44 }, paper_ns, 1000000);
-		paper_ns += 2000000;
-		lock_slots_note(7, (struct lock_site){ 1, 11 }, paper_ns, 100);
-		paper_ns += 2000000;
-		lock_slots_note(7, (struct lock_site){ 2, 22 }, paper_ns, 300);
-		paper_ns += 2000000;
-		lock_slots_note(7, (struct lock_site){ 3, 33 }, paper_ns, 1000000);
-		for (unsigned i = 0; i < N; i++) {
-			struct lock_site s = lock_slots_pick(7, paper_ns - 5000000,
-							     paper_ns - 1000000, &seed);
-
-			assert_true(s.row < 5 && s.hash == 11 * s.row);
-			picked[s.row]++;
-		}
-		assert_int_equal(picked[1] + picked[2], N);
-		assert_true(fabs(picked[1] - N / 4.0) < odds_of_sum(N * 3 / 16.0, 1));
-		assert_int_equal(lock_slots_pick(7, paper_ns + 5000, paper_ns + 9000, &seed).row,
-				 0);
-		paper_ns += 100000000;
-	}
 }
 
 /* --- threads --------------------------------------------------------------------------------- */
@@ -349,7 +315,7 @@ static void charge(const void *lock)
 {
 	struct lock_slots_due due;
 
-	lock_slots_charge(lock, &due);
+	lock_slots_charge(lock, 0, &due);
 	CROWD_DEMAND(due.ns < UINT64_C(1) << 50);
 	atomic_fetch_add(&charged_ns, due.ns);
 	atomic_fetch_add(&charged, due.waits);
@@ -372,7 +338,7 @@ static void take_part(unsigned who)
 		pthread_mutex_t *m = &mutex[random_next(&random) % 3];
 		uint32_t weight = 1u << (random_next(&random) >> 40) % 8;
 		uint64_t from = os_monotonic_ns(), until;
-		uint32_t slot = lock_slots_join(m, weight, &from);
+		uint32_t slot = lock_slots_join(m, weight, &from, 0);
 		struct timespec soon;
 		bool has, was_charged;
 
@@ -444,7 +410,6 @@ int main(void)
 		TEST(locks_64_MiB_apart_all_have_room),
 		TEST(what_cannot_be_is_not_charged),
 		TEST(locks_are_told_apart_by_their_whole_address),
-		TEST(holders_are_picked_in_proportion_within_the_time),
 		TEST(all_waiting_is_charged_to_the_ns),
 		TEST(charges_that_come_together_lose_next_to_nothing),
 	};

@@ -37,6 +37,35 @@ static void mapped_memory_is_zero_ours_and_gone_when_unmapped(void **state)
 	assert_int_equal(os_peek(&byte, (uintptr_t)p, 1), -EFAULT);
 }
 
+static void mapped_memory_grows_with_what_is_in_it(void **state)
+{
+	static const size_t sizes[] = { 5, PAGE, 3 * PAGE + 1, 64 * PAGE, 2u << 20, 4u << 20,
+					(8u << 20) + 5 };
+	uint64_t before = os_mapped_bytes();
+	char *p = os_map(1), byte;
+	size_t size = 1;
+
+	(void)state;
+	p[0] = 7;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		p = os_grow(p, size, sizes[i]);
+		assert_non_null(p);
+		for (size_t at = size; at < sizes[i]; at++)
+			assert_int_equal(p[at], 0);
+		assert_int_equal(p[size - 1], 7);
+		size = sizes[i];
+		p[size - 1] = 7;
+		assert_in_range(os_mapped_bytes() - before, size, size + 2 * PAGE);
+	}
+	sys_refuse(SYS_mremap, 1, -ENOMEM);
+	assert_null(os_grow(p, size, 2 * size));
+	sys_refuse(0, 0, 0);
+	assert_int_equal(p[size - 1], 7);
+	os_unmap(p, size);
+	assert_int_equal(os_mapped_bytes(), before);
+	assert_int_equal(os_peek(&byte, (uintptr_t)p + size - 1, 1), -EFAULT);
+}
+
 static char *kept, *wiped;
 
 static void look_in_child(void)
@@ -364,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mapped_memory_is_zero_ours_and_gone_when_unmapped),
 		cmocka_unit_test(memory_that_was_cleared_is_zero),
+		cmocka_unit_test(mapped_memory_grows_with_what_is_in_it),
 		cmocka_unit_test(a_fork_child_finds_zeros_where_it_shall),
 		cmocka_unit_test(a_reserve_is_one_mapping_for_many),
 		cmocka_unit_test(refused_memory_is_counted),

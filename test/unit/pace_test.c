@@ -20,10 +20,12 @@
 #define SECOND 1000000u         /* us: what the pace calls one, about */
 
 static uint64_t seed;
+static struct crowd all;         /* no other thread */
 
 static int begin(void **state)
 {
 	(void)state;
+	memset(&all, 0, sizeof(all));
 	seed = random_seed(odds_seed());
 	print_message("seed %llx\n", (unsigned long long)seed);
 	return 0;
@@ -38,7 +40,7 @@ static void all_seldom_events_are_chosen(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100000; i++) {
-		assert_int_equal(pace_choose(&p, now, &seed), 1);
+		assert_int_equal(pace_choose(&p, &all, now, &seed), 1);
 		now += SECOND / 1000 + i % 100; /* a thousand a second */
 	}
 }
@@ -53,7 +55,7 @@ static unsigned choose(struct self_pace *p, uint32_t *now, double gap, double se
 	for (n = 0; at < seconds * SECOND; n++, at += gap) {
 		double weight = (double)(UINT64_C(1) << p->shift), is;
 
-		is = (double)pace_choose(p, *now + (uint32_t)at, &seed);
+		is = (double)pace_choose(p, &all, *now + (uint32_t)at, &seed);
 		assert_true(is == 0 || is == weight || is == 1);
 		chosen += is != 0;
 		sum += is - 1;
@@ -108,13 +110,83 @@ static void a_quiet_time_brings_all_back(void **state)
 	choose(&p, &now, 1, 0.5);
 	assert_true(p.shift >= 7);
 	now += 8 * PACE_QUIET;
-	assert_int_equal(pace_choose(&p, now, &seed), 1);
+	assert_int_equal(pace_choose(&p, &all, now, &seed), 1);
 	/* A short one brings some. */
 	choose(&p, &now, 1, 0.5);
 	p.shift = 8;
 	p.last = now;
-	pace_choose(&p, now + PACE_QUIET, &seed);
+	pace_choose(&p, &all, now + PACE_QUIET, &seed);
 	assert_int_equal(p.shift, 6);
+}
+
+/* Each as dear as twenty: so few are taken that what they cost is as little as what others do, and
+ * their weights add up. */
+static void what_is_dear_counts_as_several(void **state)
+{
+	enum { N = 20000, GAP = 1000, DEAR = 20 };
+	struct self_pace p = { 0 };
+	double sum = 0, variance = 0, most = 1;
+	unsigned chosen = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++) {
+		double weight = (double)(UINT64_C(1) << p.shift), is;
+
+		is = (double)pace_choose(&p, &all, i * GAP, &seed);
+		variance += weight - 1;
+		most = fmax(most, weight);
+		sum += is - 1;
+		if (is == 0)
+			continue;
+		chosen++;
+		pace_was_dear(&p, &all, i * GAP, DEAR);
+	}
+	print_message("%u of %u chosen\n", chosen, N);
+	/* 16 in 8192 us at most, within a factor of two, the step: all of them would be 20000. */
+	assert_true(chosen * DEAR < 2 * (N * (uint64_t)GAP / 512));
+	assert_true(fabs(sum) < odds_of_sum(variance, most));
+	/* Cheap ones, and not so many, bring all back. */
+	for (uint32_t i = N; i < 2 * N; i += 8)
+		pace_choose(&p, &all, i * GAP, &seed);
+	assert_int_equal(p.shift, 0);
+}
+
+/* All others wait all the time. */
+static void who_seldom_waits_is_chosen_in_any_crowd(void **state)
+{
+	enum { N = 2000 };
+	struct self_pace seldom = { .last = 1 };
+	unsigned chosen = 0, of_new = 0;
+
+	(void)state;
+	for (uint32_t i = 1, now = 1 + PACE_SELDOM; i <= N; i++, now += PACE_SELDOM) {
+		struct self_pace new = { 0 }, other = { .last = now - PACE_SELDOM / 2 };
+
+		for (unsigned k = 0; k < 20 * CROWD_TAKEN; k++)
+			crowd_took(&all, now, 1, PACE_CHOOSE_MAX);
+		assert_int_equal(crowd_shift(&all, now), PACE_CHOOSE_MAX);
+		assert_int_equal(pace_choose(&seldom, &all, now, &seed), 1);
+		of_new += pace_choose(&new, &all, now, &seed) != 0;
+		chosen += pace_choose(&other, &all, now, &seed) != 0;
+	}
+	/* One in 1024: of 2000 more than 30 by a chance of less than 1 in 10^20. */
+	assert_in_range(of_new, 0, 30);
+	assert_in_range(chosen, 0, 30);
+}
+
+/* Nothing wraps, whatever it was. */
+static void what_is_very_dear_keeps_a_few_seconds_quiet(void **state)
+{
+	struct self_pace p = { 0 };
+
+	(void)state;
+	assert_int_equal(pace_choose(&p, &all, 77, &seed), 1);
+	for (unsigned i = 0; i < 10; i++)
+		pace_was_dear(&p, &all, 77, UINT32_MAX);
+	assert_int_not_equal(pace_choose(&p, &all, 78, &seed), 1);
+	for (uint32_t i = 1; i <= 2; i++)
+		pace_choose(&p, &all, 77 + i * ((1u << 23) + 20 * PACE_QUIET), &seed);
+	assert_int_equal(pace_choose(&p, &all, 77 + 3 * ((1u << 23) + 20 * PACE_QUIET), &seed), 1);
 }
 
 /* --- thinning -------------------------------------------------------------------------------- */
@@ -182,7 +254,7 @@ static void thinned_sums_are_right_and_few(void **state)
 		variance[1] += d * d * (scale - 1);
 		most[0] = fmax(most[0], 2 * scale);
 		most[1] = fmax(most[1], d * scale);
-		if (!pace_thin(&p, i * 2, &a, &seed))
+		if (!pace_thin(&p, &all, i * 2, &a, &seed))
 			continue;
 		taken++;
 		sum[0] += (double)a.contentions / RANDOM_WEIGHT_ONE;
@@ -203,7 +275,7 @@ static void seldom_charges_are_all_taken_as_they_are(void **state)
 	for (uint32_t i = 1; i < 10000; i++) {
 		struct pace_amount a = { i, i % 100 + 1 };
 
-		assert_true(pace_thin(&p, i * 1000, &a, &seed));
+		assert_true(pace_thin(&p, &all, i * 1000, &a, &seed));
 		assert_true(a.contentions == i && a.delay_ns == i % 100 + 1);
 	}
 }
@@ -216,6 +288,9 @@ int main(void)
 		TEST(weights_add_up_whatever_the_pace),
 		TEST(of_many_a_few_thousand_a_second_are_chosen),
 		TEST(a_quiet_time_brings_all_back),
+		TEST(what_is_dear_counts_as_several),
+		TEST(who_seldom_waits_is_chosen_in_any_crowd),
+		TEST(what_is_very_dear_keeps_a_few_seconds_quiet),
 		TEST(what_is_as_long_as_the_rate_counts_as_it_is),
 		TEST(shorter_ones_count_in_proportion),
 		TEST(thinned_sums_are_right_and_few),

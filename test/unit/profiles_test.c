@@ -209,13 +209,36 @@ static void threads_are_put_together_unless_asked_for(void **state)
 	get("/debug/pprof/heap?labels=thread", "heap");
 	assert_int_equal(profile->n_sample, 3);
 	assert_int_equal(profile->sample[0]->n_label, 2);
-	assert_label(0, 0, "thread", "first", 0);
-	assert_label(0, 1, "bytes", "", 48);
-	assert_label(1, 0, "thread", "sec" BAD "nd", 0);
+	assert_label(0, 0, "bytes", "", 48);
+	assert_label(0, 1, "thread", "first", 0);
+	assert_label(1, 1, "thread", "sec" BAD "nd", 0);
 	/* A thread without a name is one without a label. */
 	assert_int_equal(profile->sample[2]->n_label, 1);
-	get("/debug/pprof/heap?labels=none", "heap");
+	get("/debug/pprof/heap?labels=", "heap");
 	assert_int_equal(profile->n_sample, 1);
+	get("/debug/pprof/heap?labels=thread,&labels=none", "heap");
+	assert_int_equal(profile->n_sample, 3);
+}
+
+static void labels_that_are_none_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"none", "lock", "threads", "threa", "thread,lock", "Thread", "thread,x",
+		"thread%00",
+		"thread-and-a-value-that-is-longer-than-anything-that-is-allowed-there",
+	};
+	static const char *const profiles[] = { "heap", "allocs", "profile" };
+	char target[160];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT_OF(bad); i++)
+		for (unsigned k = 0; k < COUNT_OF(profiles); k++) {
+			snprintf(target, sizeof(target), "/debug/pprof/%s?seconds=1&labels=%s",
+				 profiles[k], bad[i]);
+			assert_answer(target, 400, "text/plain; charset=utf-8",
+				      "invalid value for \"labels\" - allowed: thread\n");
+			assert_true(asked.x.reply.from_pprof);
+		}
 }
 
 static void what_was_given_up_is_said(void **state)
@@ -290,6 +313,60 @@ static void profile_is_the_cpu_time_of_its_window(void **state)
 	assert_int_equal(profile->period, 10000000);
 	assert_int_equal(profile->default_sample_type, 0);
 	assert_in_range(profile->duration_nanos, 1, os_monotonic_ns() - start);
+}
+
+static void sampled_faster(void)
+{
+	made.row[GROUND_CPU][1].value[CPU_SAMPLES] += 30;
+	made.row[GROUND_CPU][1].value[CPU_NANOSECONDS] += 60000000;
+	made.row[GROUND_CPU][2].value[CPU_SAMPLES] += 10;
+	made.row[GROUND_CPU][2].value[CPU_NANOSECONDS] += 100000000;
+}
+
+/* Another client had its rate for a part of it. */
+static void the_period_is_what_a_sample_stood_for(void **state)
+{
+	(void)state;
+	add_cpu(1000);
+	add_cpu(50);
+	made.on_refresh = sampled_faster;
+	made.quiet_refreshes = 1;
+	get("/debug/pprof/profile?seconds=1", "profile");
+	assert_int_equal(profile->period, 4000000);
+	assert_values(0, 40, 160000000, 0, 0);
+}
+
+static void hz_is_the_rate_of_the_request(void **state)
+{
+	(void)state;
+	add_cpu(1);
+	get("/debug/pprof/profile?seconds=1&hz=500", "profile");
+	assert_int_equal(made.raised_hz, 500);
+	assert_int_equal(profile->period, 2000000);     /* also without a sample */
+	window_close(&asked.x.window);
+	assert_int_equal(made.raised_hz, 0);
+	get("/debug/pprof/profile?seconds=1&hz=50", "profile");
+	assert_int_equal(profile->period, 10000000);    /* it is sampled at 100 anyhow */
+	window_close(&asked.x.window);
+	get("/debug/pprof/profile?hz=", "profile");
+	assert_int_equal(made.raised_hz, 0);
+}
+
+static void a_bad_hz_is_one_line(void **state)
+{
+	static const char *const bad[] = { "0", "-1", "1001", "1.5", "fast", "0x10", "100hz",
+					   "99999999999999999999", "%20" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		char target[128];
+
+		snprintf(target, sizeof(target), "/debug/pprof/profile?seconds=1&hz=%s", bad[i]);
+		assert_answer(target, 400, "text/plain; charset=utf-8",
+			      "invalid value for \"hz\" - must be an integer from 1 to 1000\n");
+		assert_true(asked.x.reply.from_pprof);
+		assert_int_equal(made.raises, 0);
+	}
 }
 
 static void the_period_follows_the_rate_and_is_never_zero(void **state)
@@ -479,10 +556,14 @@ int main(void)
 		TEST(objects_are_rounded_to_whole_ones),
 		TEST(each_size_of_a_stack_is_a_sample_that_says_it),
 		TEST(threads_are_put_together_unless_asked_for),
+		TEST(labels_that_are_none_are_refused),
 		TEST(what_was_given_up_is_said),
 		TEST(without_samples_a_profile_is_whole_all_the_same),
 		TEST(without_names_there_are_addresses),
 		TEST(profile_is_the_cpu_time_of_its_window),
+		TEST(the_period_is_what_a_sample_stood_for),
+		TEST(hz_is_the_rate_of_the_request),
+		TEST(a_bad_hz_is_one_line),
 		TEST(the_period_follows_the_rate_and_is_never_zero),
 		TEST(a_delta_of_heap_is_what_happened_in_it),
 		TEST(seconds_and_debug_are_checked_as_go_does),

@@ -27,6 +27,7 @@ static void collect(int by)
 
 	window_all(&w, &made_ground, GROUND_HEAP);
 	samples_collect(&samples, &arena, &w, by);
+	window_close(&w);
 }
 
 static void assert_sample(uint32_t i, uint32_t stack, uint32_t size, uint16_t thread, int64_t n)
@@ -169,6 +170,7 @@ static void sites_that_counted_nothing_are_no_samples(void **state)
 	window_open(&w, &arena, &made_ground, GROUND_HEAP);
 	made.row[GROUND_HEAP][4].value[3]++;
 	samples_collect(&samples, &arena, &w, SAMPLES_BY_STACK);
+	window_close(&w);
 	assert_int_equal(samples.count, 1);
 	assert_true(samples.sample[0].value[3] == 1);
 }
@@ -183,6 +185,7 @@ static void counters_may_have_gone_down_together(void **state)
 	up->value[0] += 3;
 	down->value[0] -= 4;
 	samples_collect(&samples, &arena, &w, SAMPLES_BY_STACK);
+	window_close(&w);
 	assert_int_equal(samples.count, 1);
 	assert_true(samples.sample[0].value[0] == -1);
 }

@@ -213,7 +213,7 @@ static void locks_are_put_together_unless_asked_for(void **state)
 		assert_lock(1, "hot_lock", PROGRAM_START + 0x100);
 		assert_non_null(label(1, "thread"));
 
-		target_of(target, i, "?labels=thread,locks,loc");
+		target_of(target, i, "?labels=thread");
 		get(target, kinds[i].name);
 		assert_int_equal(profile->n_sample, 1);
 		assert_non_null(label(0, "thread"));
@@ -225,7 +225,7 @@ static void locks_are_put_together_unless_asked_for(void **state)
 	/* The size of a heap's sample is no lock. */
 	asked.desk.names = true;
 	made_add(GROUND_HEAP, flat_stack(), 1, 1)->value[HEAP_ALLOC_BYTES] = 1;
-	get("/debug/pprof/heap?labels=lock", "heap");
+	get("/debug/pprof/heap?labels=thread", "heap");
 	assert_non_null(label(0, "bytes"));
 	assert_null(label(0, "lock_addr"));
 }
@@ -278,7 +278,7 @@ static void add_pair(uint32_t waiter, uint32_t holder, uint64_t contentions, uin
 	static unsigned next;
 
 	next = made.pair[0].contentions == 0 ? 1 : next + 1;
-	made.pair[next - 1] = (struct ground_lock_pair){ waiter, holder, contentions, delay_ns };
+	made.pair[next - 1] = (struct lock_pair){ waiter, holder, contentions, delay_ns };
 	made.pair[next].contentions = 0;
 }
 
@@ -349,6 +349,8 @@ static void bad_parameters_are_one_line(void **state)
 		{ "?view=x", "invalid value for \"view\" - must be pairs\n" },
 		{ "?view=pairs2345", "invalid value for \"view\" - must be pairs\n" },
 		{ "?view=pairs&seconds=1", "seconds and view params are incompatible\n" },
+		{ "?labels=locks", "invalid value for \"labels\" - allowed: thread, lock\n" },
+		{ "?labels=thread,loc", "invalid value for \"labels\" - allowed: thread, lock\n" },
 		{ "?seconds=0", "invalid value for \"seconds\" - must be a positive integer\n" },
 		{ "?seconds=1&debug=1", "seconds and debug params are incompatible\n" },
 	};

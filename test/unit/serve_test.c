@@ -150,20 +150,32 @@ static void a_text_without_rows_is_a_text(void **state)
 
 /* --- the index ------------------------------------------------------------------------------- */
 
+static void counted(enum ground_profile profile, uint32_t stack, uint32_t size, uint16_t thread)
+{
+	made_add(profile, stack, size, thread)->value[0] = 1;
+}
+
+/* Of the heap each stack with each size, of locks each stack. */
 static void the_index_has_every_route_and_its_count(void **state)
 {
 	char link[256];
 	unsigned listed = 0;
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
-		made_add(GROUND_HEAP, 1, 0, 0);
-	made_add(GROUND_CPU, 1, 0, 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		counted(GROUND_HEAP, 1, 16 * i, 0);
+		counted(GROUND_HEAP, 2, 16 * i, 0);
+		counted(GROUND_HEAP, 2, 16 * i, 3);
+		counted(GROUND_BLOCK, 1, i, 0);
+	}
+	made_add(GROUND_HEAP, 7, 0, 0);         /* nothing was counted there */
+	counted(GROUND_WALL, 1, 0, 0);
 	assert_int_equal(ask("/debug/pprof/"), 200);
 	assert_string_equal(asked.x.reply.content_type, "text/html; charset=utf-8");
 	for (size_t i = 0; routes_at(i) != NULL; i++) {
 		const struct route *r = routes_at(i);
-		int rows = r->profile == GROUND_HEAP ? 3 : r->profile == GROUND_CPU ? 1 : 0;
+		int rows = r->profile == GROUND_HEAP ? 4 : r->profile == GROUND_BLOCK ? 1
+			   : r->profile == GROUND_WALL ? 1 : 0;
 
 		if (r->help == NULL)
 			continue;
@@ -189,16 +201,81 @@ static void the_index_says_what_was_given_up(void **state)
 	assert_non_null(strstr(asked.body, "<li>heap_no_room 17: "));
 }
 
-static void the_index_says_the_rates(void **state)
+static void the_index_says_the_rates_and_what_is_off(void **state)
 {
 	(void)state;
 	assert_int_equal(ask("/debug/pprof/"), 200);
 	assert_non_null(strstr(asked.body, "cpu_hz 100, heap_rate 524288, block_rate 10000, "
-						  "mutex_fraction 1\n"));
+						  "mutex_fraction 1<"));
+	assert_non_null(strstr(asked.body, "<li>all is on</li>"));
 	made.rates = (struct ground_rates){ 0, 0, 0, 0 };
 	assert_int_equal(ask("/debug/pprof/"), 200);
 	assert_non_null(strstr(asked.body, "cpu_hz 0 (off), heap_rate 0 (off), block_rate 0 (off), "
-						  "mutex_fraction 0 (off)\n"));
+						  "mutex_fraction 0 (off)<"));
+	assert_null(strstr(asked.body, "<li>all is on</li>"));
+	assert_non_null(strstr(asked.body, "<li>mutex: mutex_fraction is 0</li>"));
+}
+
+static void the_index_says_the_options(void **state)
+{
+	static const struct desk_option options[] = {
+		{ "ONLY", "<a&b>", true }, { "DEPTH", "128", false },
+	};
+
+	(void)state;
+	asked.desk.option = options;
+	asked.desk.options = 2;
+	assert_int_equal(ask("/debug/pprof/"), 200);
+	asked.desk.options = 0;
+	assert_non_null(strstr(asked.body, "<td>PPROFSHIM_ONLY</td><td>&lt;a&amp;b&gt;</td><td>set<"));
+	assert_non_null(strstr(asked.body, "<td>PPROFSHIM_DEPTH</td><td>128</td><td>default<"));
+}
+
+/* --- metrics --------------------------------------------------------------------------------- */
+
+static bool has_line(const char *line)
+{
+	char with_ends[160];
+
+	snprintf(with_ends, sizeof(with_ends), "\n%s\n", line);
+	return strstr(asked.body, with_ends) != NULL;
+}
+
+static void metrics_say_what_was_counted(void **state)
+{
+	(void)state;
+	made_add(GROUND_CPU, 1, 0, 0)->value[CPU_SAMPLES] = 5;
+	made_add(GROUND_CPU, 2, 0, 0)->value[CPU_SAMPLES] = 6;
+	made_add(GROUND_HEAP, 2, 0, 0)->value[HEAP_ALLOC_RAW] = 7;
+	made_add(GROUND_MUTEX, 2, 0, 0)->value[0] = 8 * ONE + ONE / 2;
+	made.dropped[COUNT_HEAP_NO_ROOM] = 17;
+	made.spent_ns[true] = 1234567890;
+	made.spent_ns[false] = 1;
+	made.rates.block_rate = 1500;
+	assert_int_equal(ask("/metrics"), 200);
+	assert_string_equal(asked.x.reply.content_type, "text/plain; version=0.0.4; charset=utf-8");
+	assert_string_equal(asked.x.endpoint, "metrics");
+	assert_true(has_line("pprofshim_samples_total{profile=\"profile\"} 11"));
+	assert_true(has_line("pprofshim_samples_total{profile=\"heap\"} 7"));
+	assert_true(has_line("pprofshim_samples_total{profile=\"mutex\"} 8"));
+	assert_true(has_line("pprofshim_dropped_total{reason=\"heap_no_room\"} 17"));
+	assert_true(has_line("pprofshim_dropped_total{reason=\"cpu_nested\"} 0"));
+	assert_true(has_line("pprofshim_handler_cpu_seconds_total{in=\"tick\"} 1.234567890"));
+	assert_true(has_line("pprofshim_handler_cpu_seconds_total{in=\"door\"} 0.000000001"));
+	assert_true(has_line("pprofshim_block_rate_seconds 0.000001500"));
+	assert_true(has_line("pprofshim_table_used_bytes{profile=\"profile\"} 1000"));
+	assert_true(has_line("pprofshim_unwind_tables_bytes 7654321"));
+	assert_false(asked.x.window.is_open);
+}
+
+static void health_is_ok(void **state)
+{
+	(void)state;
+	assert_answer("/healthz", 200, PLAIN, "ok\n");
+	assert_int_equal(ask_head("/healthz"), 200);
+	assert_int_equal(ask_with("POST", "/healthz", NULL, NULL), 405);
+	assert_string_equal(asked.x.reply.allow, "GET, HEAD");
+	assert_int_equal(ask("/healthz/"), 404);
 }
 
 /* --- config ---------------------------------------------------------------------------------- */
@@ -435,7 +512,10 @@ int main(void)
 		TEST(a_text_without_rows_is_a_text),
 		TEST(the_index_has_every_route_and_its_count),
 		TEST(the_index_says_what_was_given_up),
-		TEST(the_index_says_the_rates),
+		TEST(the_index_says_the_rates_and_what_is_off),
+		TEST(the_index_says_the_options),
+		TEST(metrics_say_what_was_counted),
+		TEST(health_is_ok),
 		TEST(config_says_the_rates),
 		TEST(a_post_to_config_sets_the_rates),
 		TEST(a_bad_post_to_config_changes_nothing_and_says_why),

@@ -30,7 +30,7 @@ static int end(void **state)
 
 static uint32_t take(uint32_t stack)
 {
-	struct site_key key = { stack, 2, 3, 4 };
+	struct site_key key = { stack, 2, 3, 4, 0 };
 	uint32_t row = sites_take(&sites);
 
 	assert_int_not_equal(row, 0);
@@ -93,13 +93,13 @@ static void rows_are_numbered_from_1_to_the_end(void **state)
 static void a_row_can_be_read_from_its_key_on(void **state)
 {
 	uint32_t row = sites_take(&sites);
-	struct site_key key = { 7, 7, 7, 7 };
+	struct site_key key = { 7, 7, 7, 7, 7 };
 	uint64_t value[SITES_VALUES];
 
 	(void)state;
 	assert_int_equal(sites_end(&sites), row + 1);
 	assert_false(sites_read(&sites, row, &key, value));
-	key = (struct site_key){ 7, 7, 7, 7 };
+	key = (struct site_key){ 7, 7, 7, 7, 7 };
 	sites_set_key(&sites, row, &key);
 	assert_true(sites_read(&sites, row, &key, value));
 	assert_false(sites_counted(&sites, row));

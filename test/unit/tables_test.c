@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "fake/child.h"
+#include "fake/cpu_clock.h"
 #include "fake/mapped_file.h"
 #include "fake/sys_refused.h"
 #include "sampler/cfi_find.h"
@@ -312,7 +313,6 @@ static void a_large_object_is_compiled_in_steps(void **state)
 	unsigned steps;
 
 	(void)state;
-	assert_true(entries > 2000);
 	assert_null(tables_rows(t));
 	assert_true(tables_compile());
 	assert_null(tables_rows(t));
@@ -322,6 +322,37 @@ static void a_large_object_is_compiled_in_steps(void **state)
 	assert_true(cfi_find_row(&object, (uintptr_t)strtod, &work));
 	assert_int_equal(rows_find(tables_rows(t), (uintptr_t)strtod - libc_image),
 			 rules_from_row(&object, &work.row));
+}
+
+/* Three MiB and a bit, of which nobody may read the end. */
+static struct tables *half_readable(void)
+{
+	const size_t bytes = (3u << 20) + 100;
+	char *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct object o = made_object(at, bytes, 0);
+	struct cfi_object place;
+
+	if (at == MAP_FAILED || mprotect(at + (3u << 20), PAGE, PROT_NONE) < 0)
+		return NULL;
+	return tables_of(&o, o.lo, true, &place);
+}
+
+static void a_large_object_is_copied_in_steps(void **state)
+{
+	struct tables *t = half_readable();
+	uint64_t before = os_mapped_bytes();
+
+	(void)state;
+	assert_non_null(t);
+	assert_null(tables_rows(t));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(tables_compile());
+		assert_in_range(os_mapped_bytes(), before + (3u << 20), before + (4u << 20));
+	}
+	assert_true(tables_compile());          /* what cannot be read */
+	assert_int_equal(os_mapped_bytes(), before);
+	assert_false(tables_compile());
+	assert_null(tables_rows(t));
 }
 
 /* --- what cannot be compiled ----------------------------------------------------------------- */
@@ -393,7 +424,7 @@ static void tables_that_make_no_sense_have_no_rows(void **state)
 	check_no_rows(t);
 }
 
-/* --- the budget ------------------------------------------------------------------------------ */
+/* --- the budget of memory -------------------------------------------------------------------- */
 
 static char *large;
 
@@ -509,6 +540,124 @@ static void an_object_too_many_has_no_tables(void **state)
 {
 	(void)state;
 	assert_child(more_objects_than_there_can_be);
+}
+
+/* --- the budget of time ---------------------------------------------------------------------- */
+
+/* CPU time of a process that lets it compile these, by tables.h; without what was spent. */
+static uint64_t cpu_for(const struct tables *t)
+{
+	return (uint64_t)(t->source.hi - t->source.lo) * 5 * 100;
+}
+
+#define SLOW_NS 30000000ull
+
+static void be_slow(void)
+{
+	uint64_t end = os_thread_cpu_ns(0) + SLOW_NS;
+
+	while (os_thread_cpu_ns(0) < end)
+		;
+}
+
+static void compile_when_there_is_room(void)
+{
+	struct tables *t = of_libc();
+
+	cpu_clock_ns = 0;
+	CHILD_DEMAND(tables_rows(t) == NULL);
+	CHILD_DEMAND(!tables_compile());
+	/* To look for room takes none of it. */
+	sys_interrupt(SYS_clock_gettime, 2, be_slow);
+	cpu_clock_ns = cpu_for(t) - 1;
+	CHILD_DEMAND(!tables_compile() && !tables_compile());
+	sys_refuse(0, 0, 0);
+	/* Nobody has to ask again. */
+	cpu_clock_ns = 2 * cpu_for(t);
+	CHILD_DEMAND(compile_all() > 0);
+	CHILD_DEMAND(tables_rows(t) != NULL);
+}
+
+/* No rule of theirs is kept: they come for a quarter. */
+static void compile_a_later_one_sooner(void)
+{
+	struct tables *stays = of_libc(), *later;
+	struct cfi_object place;
+
+	later = tables_of(&libc_object, libc_image, false, &place);
+	CHILD_DEMAND(tables_rows(stays) == NULL && tables_rows(later) == NULL);
+	cpu_clock_ns = cpu_for(stays) / 4 - 1;
+	CHILD_DEMAND(!tables_compile());
+	cpu_clock_ns = cpu_for(stays) / 2;
+	CHILD_DEMAND(compile_all() > 0);
+	CHILD_DEMAND(tables_rows(later) != NULL && tables_rows(stays) == NULL);
+}
+
+/* With 30 ms more than it needs: our clock is read before a step and behind it. */
+static struct tables *compile_slowly(void)
+{
+	struct tables *t = of_libc();
+
+	CHILD_DEMAND(tables_rows(t) == NULL);
+	sys_interrupt(SYS_clock_gettime, 2, be_slow);
+	CHILD_DEMAND(compile_all() > 0);
+	sys_refuse(0, 0, 0);
+	CHILD_DEMAND(tables_rows(t) != NULL);
+	return t;
+}
+
+static void count_what_was_spent(void)
+{
+	struct tables *t;
+
+	compile_slowly();
+	t = in_place(page[0], 8);
+	CHILD_DEMAND(tables_rows(t) == NULL);
+	cpu_clock_ns = SLOW_NS * 99;
+	CHILD_DEMAND(!tables_compile());
+	cpu_clock_ns = UINT64_MAX / 8;
+	CHILD_DEMAND(compile_all() == 1);
+}
+
+/* What is too much to begin with at 5 ns a byte times 30. */
+static void expect_what_was_measured(void)
+{
+	struct object o = made_object(large, 60u << 20, 0);
+	struct cfi_object place;
+	struct tables *t;
+
+	compile_slowly();
+	t = tables_of(&o, o.lo, true, &place);
+	CHILD_DEMAND(tables_rows(t) == NULL);
+	cpu_clock_ns = cpu_for(t) + 100 * 1000000000ull;
+	CHILD_DEMAND(!tables_compile());
+	CHILD_DEMAND(!t->tried);
+	cpu_clock_ns = UINT64_MAX / 8;
+	tables_compile();
+	CHILD_DEMAND(t->tried);
+}
+
+/* What its parent spent is not its own. */
+static void begin_anew_in_a_child(void)
+{
+	struct tables *t = compile_slowly();
+
+	tables_after_fork();
+	cpu_clock_ns = 0;
+	CHILD_DEMAND(tables_rows(t) == NULL && !tables_compile());
+	cpu_clock_ns = 2 * cpu_for(t);
+	CHILD_DEMAND(compile_all() > 0);
+	CHILD_DEMAND(tables_rows(t) != NULL);
+}
+
+static void compiling_takes_a_share_of_the_cpu_time(void **state)
+{
+	(void)state;
+	assert_child(compile_when_there_is_room);
+	assert_child(compile_a_later_one_sooner);
+	assert_child(count_what_was_spent);
+	assert_child(expect_what_was_measured);
+	assert_child(begin_anew_in_a_child);
 }
 
 /* --- fork children --------------------------------------------------------------------------- */
@@ -687,10 +836,29 @@ static void fork_between_two_steps(void)
 	CHILD_DEMAND(tables_rows(t) != NULL);
 }
 
+/* Nothing is built yet: what was built before stays where it is. */
+static void fork_between_two_copies(void)
+{
+	static uint8_t bytes[PAGE];
+	struct tables *small = in_place(bytes, 48), *t = half_readable();
+	const struct rows *rows;
+
+	CHILD_DEMAND(small != NULL && t != NULL && tables_rows(small) == NULL);
+	compile_all();
+	rows = tables_rows(small);
+	CHILD_DEMAND(rows != NULL && tables_rows(t) == NULL && tables_compile());
+	tables_after_fork();
+	CHILD_DEMAND(!tables_compile() && rows->row[0].offset == CODE);
+	CHILD_DEMAND(tables_rows(small) == NULL);
+	compile_all();
+	CHILD_DEMAND(rows_find(tables_rows(small), CODE) == (RULES_SP | 48));
+}
+
 static void a_fork_may_come_between_two_steps(void **state)
 {
 	(void)state;
 	assert_child(fork_between_two_steps);
+	assert_child(fork_between_two_copies);
 }
 
 int main(void)
@@ -699,6 +867,7 @@ int main(void)
 		/* First, as they need the whole budget. */
 		cmocka_unit_test(copies_and_rows_together_stay_within_their_budget),
 		cmocka_unit_test(an_object_too_many_has_no_tables),
+		cmocka_unit_test(compiling_takes_a_share_of_the_cpu_time),
 		cmocka_unit_test(a_child_compiles_its_own_rows),
 		cmocka_unit_test(a_fork_may_come_while_tables_are_compiled),
 		cmocka_unit_test(a_fork_may_come_between_two_steps),
@@ -714,6 +883,7 @@ int main(void)
 		cmocka_unit_test(all_that_is_asked_for_is_compiled),
 		cmocka_unit_test(an_object_that_comes_again_has_its_rows),
 		cmocka_unit_test(a_large_object_is_compiled_in_steps),
+		cmocka_unit_test(a_large_object_is_copied_in_steps),
 		cmocka_unit_test(tables_that_cannot_be_read_have_no_rows),
 		cmocka_unit_test(tables_that_list_nothing_have_no_rows),
 		cmocka_unit_test(without_memory_there_are_no_rows),

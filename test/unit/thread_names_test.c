@@ -75,6 +75,33 @@ static void unknown_ids_have_no_name(void **state)
 	assert_string_equal(thread_names_get(UINT16_MAX), "");
 }
 
+static void a_thread_asks_again_when_a_door_has_seen_a_change(void **state)
+{
+	uint16_t before = id_of("before");
+
+	(void)state;
+	assert_int_equal(thread_names_now(), before);
+	/* Behind the doors' back. */
+	prctl(PR_SET_NAME, "after");
+	assert_int_equal(thread_names_now(), before);
+	thread_names_changed();
+	assert_string_equal(thread_names_get(thread_names_now()), "after");
+	/* A new thread has not asked at all. */
+	self.name_seen = 0;
+	self.name = 0;
+	assert_string_equal(thread_names_get(thread_names_now()), "after");
+}
+
+static void a_name_that_somebody_else_has_read_is_the_same(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		assert_int_equal(thread_names_of(names[i]), id_of(names[i]));
+	assert_int_equal(thread_names_of("fifteen letters and more"), id_of("fifteen letters"));
+	assert_int_equal(thread_names_of(""), 0);
+	assert_int_equal(id_of(""), 0);
+}
+
 static void without_the_kernels_answer_there_is_no_name(void **state)
 {
 	(void)state;
@@ -117,6 +144,8 @@ int main(void)
 		cmocka_unit_test(a_name_that_is_cut_is_the_name),
 		cmocka_unit_test(a_shorter_name_has_no_rest_of_the_longer_one),
 		cmocka_unit_test(unknown_ids_have_no_name),
+		cmocka_unit_test(a_thread_asks_again_when_a_door_has_seen_a_change),
+		cmocka_unit_test(a_name_that_somebody_else_has_read_is_the_same),
 		cmocka_unit_test(without_the_kernels_answer_there_is_no_name),
 		cmocka_unit_test(a_full_table_says_so_and_loses_nothing),
 	};

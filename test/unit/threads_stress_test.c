@@ -25,23 +25,30 @@
 static _Atomic unsigned making;
 static _Atomic unsigned born;
 
-/* Its scratch is its own, as long as it lives. */
+/* What it keeps is its own as long as it lives; the scratch, as long as it has it. */
 static void live(void)
 {
 	uintptr_t mine = (uintptr_t)self.tid;
+	struct scratch *s[CAPTURE_KINDS];
 
 	for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
 		struct capture *c = threads_capture(kind);
 
+		s[kind] = scratch_take(&c->scratch);
 		for (unsigned i = 0; i < DEPTH; i++)
-			c->pc[i] = mine + i + (uintptr_t)kind * 1000;
+			c->seen_pc[i] = s[kind]->pc[i] = mine + i + (uintptr_t)kind * 1000;
 	}
 	sched_yield();
 	for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
 		struct capture *c = threads_capture(kind);
 
-		for (unsigned i = 0; i < DEPTH; i++)
-			CROWD_DEMAND(c->pc[i] == mine + i + (uintptr_t)kind * 1000);
+		for (unsigned i = 0; i < DEPTH; i++) {
+			CROWD_DEMAND(c->seen_pc[i] == mine + i + (uintptr_t)kind * 1000);
+			CROWD_DEMAND(s[kind]->pc[i] == mine + i + (uintptr_t)kind * 1000);
+		}
+		/* Now and then it ends in the middle. */
+		if (mine % 8 != 0)
+			scratch_give(&c->scratch);
 	}
 }
 

@@ -199,30 +199,51 @@ static void the_walk_over_slots_ends_when_it_is_told_to(void **state)
 	release_many();
 }
 
-/* Enters with the slots of other threads around, and writes all of its scratch. */
-static void scratch_is_nobody_elses(void **state)
+/* What is kept beside a slot: f is called for each part with a byte that is that part's alone. */
+static void each_part(struct thread_slot *s, void (*f)(void *at, uint8_t byte, size_t bytes))
 {
-	size_t bytes = sizeof(struct capture) + DEPTH * sizeof(uintptr_t);
+	uint8_t byte = (uint8_t)(6 * s->number + 1);
 
+	f(s->memo.frame, byte++, s->memo.max * sizeof(s->memo.frame[0]));
+	for (unsigned kind = 0; kind < CAPTURE_KINDS; kind++) {
+		struct capture *c = &s->capture[kind];
+
+		f(c->seen_pc, byte++, c->seen_max * sizeof(c->seen_pc[0]));
+		f(c->seen_node, byte++, c->seen_max * sizeof(c->seen_node[0]));
+		f(c->scratch.own, byte++, kind == 0 ? scratch_bytes() : 1);
+	}
+}
+
+static void write_part(void *at, uint8_t byte, size_t bytes)
+{
+	memset(at, byte, bytes);
+}
+
+static void check_part(void *at, uint8_t byte, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		assert_int_equal(((const uint8_t *)at)[i], byte);
+}
+
+/* Enters with the slots of other threads around; for stacks that are not deep, and deep ones. */
+static void what_is_kept_is_nobody_elses(void **state)
+{
 	(void)state;
 	claim_many();
-	for (unsigned i = 0; i < MANY; i++)
-		for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
-			self.slot = slots[i];
-			memset(threads_capture(kind), (int)(2 * i + (unsigned)kind), bytes);
+	for (unsigned frames = 1; frames <= DEPTH; frames += DEPTH - 1) {
+		for (unsigned i = 0; i < MANY; i++) {
+			assert_int_equal((uintptr_t)slots[i] % 4096, 0);
+			threads_make_memo_room(slots[i], frames);
+			threads_make_room(&slots[i]->capture[CAPTURE_DOOR], frames);
+			threads_make_room(&slots[i]->capture[CAPTURE_TICK], frames);
+			assert_true(slots[i]->memo.max >= frames);
+			assert_true(slots[i]->capture[CAPTURE_DOOR].seen_max >= frames);
+			each_part(slots[i], write_part);
 		}
-	for (unsigned i = 0; i < MANY; i++)
-		for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
-			const uint8_t *c;
-
-			self.slot = slots[i];
-			c = (const uint8_t *)threads_capture(kind);
-			assert_int_equal((uintptr_t)c % 64, 0);
-			for (size_t at = 0; at < bytes; at++)
-				assert_int_equal(c[at], (uint8_t)(2 * i + (unsigned)kind));
-		}
+		for (unsigned i = 0; i < MANY; i++)
+			each_part(slots[i], check_part);
+	}
 	assert_int_equal(slots_in_use(), MANY);
-	self.slot = NULL;
 	release_many();
 }
 
@@ -251,7 +272,7 @@ static void a_thread_knows_its_name(void **state)
 	(void)state;
 	prctl(PR_SET_NAME, "threads_test");
 	threads_enter(NULL);
-	assert_string_equal(thread_names_get(self.name), "threads_test");
+	assert_string_equal(thread_names_get(thread_names_now()), "threads_test");
 }
 
 static void a_thread_takes_the_slot_it_was_given(void **state)
@@ -436,6 +457,33 @@ static void a_sample_that_was_left_by_a_jump_keeps_nobody_out(void **state)
 	assert_false(is_in_there);
 }
 
+/* Three looks at the clock for so many samples; one that was left while it was timed is forgotten. */
+static void one_sample_in_many_is_timed(void **state)
+{
+	const struct thread_visit *v;
+	unsigned timed = 0;
+
+	(void)state;
+	threads_enter(NULL);
+	v = &self.slot->visit[CAPTURE_HEAP];
+	sys_refuse(SYS_clock_gettime, 0, 0);
+	for (unsigned i = 0; i < 3 * SPENT_EVERY; i++) {
+		threads_begin(CAPTURE_HEAP);
+		timed += v->spent.begin_ns != 0;
+		threads_end(CAPTURE_HEAP);
+		assert_int_equal(v->spent.begin_ns, 0);
+	}
+	assert_int_equal(timed, 3);
+	assert_int_equal(sys_refused.seen, 3 * 3);
+	do
+		threads_begin(CAPTURE_HEAP);
+	while (v->spent.begin_ns == 0);
+	threads_begin(CAPTURE_HEAP);
+	assert_int_equal(v->spent.begin_ns, 0);
+	threads_end(CAPTURE_HEAP);
+	assert_int_equal(sys_refused.seen, 3 * 3 + 2);
+}
+
 static uintptr_t lo_after_cut(uintptr_t start, size_t bytes)
 {
 	self.slot->stack_lo = 0x10000;
@@ -457,8 +505,10 @@ static void a_stack_begins_above_what_was_cut_out_of_it(void **state)
 	assert_int_equal(lo_after_cut(0, SIZE_MAX), 0x20000);
 	assert_int_equal(lo_after_cut(0xf000, 0x1000), 0x10000);
 	assert_int_equal(lo_after_cut(0x20000, 0x1000), 0x10000);
-	/* Which the kernel will refuse. */
+	/* Which the kernel will refuse, or take for nothing. */
 	assert_int_equal(lo_after_cut(0x14000, SIZE_MAX), 0x10000);
+	assert_int_equal(lo_after_cut(0x14008, 0x1000), 0x10000);
+	assert_int_equal(lo_after_cut(0x14000, 0), 0x10000);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, leave_nothing)
@@ -475,7 +525,7 @@ int main(void)
 		TEST(a_released_slot_belongs_to_no_thread),
 		TEST(the_walk_over_slots_ends_when_it_is_told_to),
 		TEST(the_walk_leaves_the_pages_of_free_slots_alone),
-		TEST(scratch_is_nobody_elses),
+		TEST(what_is_kept_is_nobody_elses),
 		TEST(a_thread_enters_and_leaves),
 		TEST(a_thread_knows_its_name),
 		TEST(a_thread_takes_the_slot_it_was_given),
@@ -487,6 +537,7 @@ int main(void)
 		TEST(in_a_fork_child_no_thread_enters_before_it_has_settled),
 		TEST(a_stack_begins_above_what_was_cut_out_of_it),
 		TEST(a_sample_that_was_left_by_a_jump_keeps_nobody_out),
+		TEST(one_sample_in_many_is_timed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void walk(uintptr_t from)
 
 	stack[101] = IMAGE_CODE + PUSHED + 5;
 	stack[103] = IMAGE_CODE + OUTERMOST + 9;
-	unwind_look_ahead(&work, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
 	assert_int_equal(unwind_stack(&regs, &bounds, UNWIND_AUTO, &work, NULL, pc, FRAMES_MAX,
 				      &depth), UNWIND_COMPLETE);
 }
@@ -110,18 +110,18 @@ static void nothing_is_read_beside_the_stack(void **state)
 	walk(IMAGE_CODE + PUSHED);
 	for (unsigned left = 0; left < UNWIND_AHEAD_BYTES / 8 + 8; left++) {
 		regs.r[REGS_SP] = at(STACK_WORDS - left);
-		unwind_look_ahead(&work, &regs, &bounds);
+		unwind_look_ahead(&work, NULL, &regs, &bounds);
 	}
 	regs.r[REGS_SP] = at(STACK_WORDS - 2) + 1;
-	unwind_look_ahead(&work, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
 	regs.r[REGS_SP] = at(0) - 4096;
-	unwind_look_ahead(&work, &regs, &bounds);
-	unwind_look_ahead(&work, &regs, &none);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &none);
 	bounds.lo = 0;  /* unknown: below hi there may be anything */
-	unwind_look_ahead(&work, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
 	bounds.lo = at(0);
 	regs.r[REGS_SP] = UINTPTR_MAX - 7;
-	unwind_look_ahead(&work, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
 }
 
 /* Rows need not be of all code of an object. */
@@ -137,7 +137,7 @@ static void code_without_rows_has_none_to_fetch(void **state)
 	assert_ptr_equal(rows_block(&rows, 0), &blocks[0]);
 	work.near.rows.index = NULL;
 	regs.r[REGS_PC] = IMAGE_CODE + 0x600;
-	unwind_look_ahead(&work, &regs, &bounds);
+	unwind_look_ahead(&work, NULL, &regs, &bounds);
 }
 
 int main(void)

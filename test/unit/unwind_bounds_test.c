@@ -150,8 +150,8 @@ static void a_signal_frame_leads_from_the_alternate_stack_to_the_threads(void **
 /* The handler's frames are not among them: they are on another stack, above the thread's. */
 static void what_a_memo_keeps_is_on_the_threads_own_stack(void **state)
 {
-	static struct unwind_memo_frame kept[FRAMES_MAX];
-	struct unwind_memo memo = { .frame = kept, .max = FRAMES_MAX };
+	static struct unwind_memo_frame kept[FRAMES_MAX], fresh[FRAMES_MAX];
+	struct unwind_memo memo = { .frame = kept, .fresh_frame = fresh, .max = FRAMES_MAX };
 	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(1024), .alt_lo = at(1024),
 					      .alt_hi = at(STACK_WORDS) };
 

@@ -15,7 +15,7 @@
 enum { WORDS = 72, MUTATIONS = 300000 };
 
 static struct unwind_memo memo;
-static struct unwind_memo_frame kept[FRAMES_MAX];
+static struct unwind_memo_frame kept[FRAMES_MAX], fresh[FRAMES_MAX];
 static uint64_t random_state;
 
 static uint32_t draw(uint32_t n)
@@ -48,7 +48,7 @@ static int begin(void **state)
 	image_end(&image);
 	object = image_place(&image, image.n, true);
 	memset((void *)(uintptr_t)rules_word, 0, sizeof(rules_word));
-	memo = (struct unwind_memo){ .frame = kept, .max = FRAMES_MAX };
+	memo = (struct unwind_memo){ .frame = kept, .fresh_frame = fresh, .max = FRAMES_MAX };
 	return 0;
 }
 
@@ -146,7 +146,7 @@ static void mutate(bool may_cache)
 			regs = some_registers();
 		/* Mostly there is room for all; sometimes it is soon full. */
 		if (i % 1000 == 0)
-			memo = (struct unwind_memo){ .frame = kept,
+			memo = (struct unwind_memo){ .frame = kept, .fresh_frame = fresh,
 						     .max = draw(3) == 0 ? draw(12) : FRAMES_MAX };
 		/* Near the leaf more often than not; sometimes all of it. */
 		for (unsigned n = draw(4); n > 0; n--) {

@@ -15,6 +15,7 @@
 #include "sampler/rules.h"
 #include "sampler/tables.h"
 #include "sampler/unwind.h"
+#include "test/fake/cpu_clock.h"
 
 enum { LIVE_TEXTS_MAX = 256, LIVE_DEPTH = 256 };
 
@@ -42,7 +43,7 @@ static struct {
 	unsigned     texts;
 	enum live_layers layers;
 	struct unwind_memo memo;
-	struct unwind_memo_frame kept[LIVE_DEPTH];
+	struct unwind_memo_frame kept[LIVE_DEPTH], fresh[LIVE_DEPTH];
 } live;
 
 static inline const struct range *live_find(uintptr_t pc)
@@ -98,7 +99,8 @@ static inline void live_use(enum live_layers layers)
 {
 	live.layers = layers;
 	memset((void *)(uintptr_t)rules_word, 0, sizeof(rules_word));
-	live.memo = (struct unwind_memo){ .frame = live.kept, .max = LIVE_DEPTH };
+	live.memo = (struct unwind_memo){ .frame = live.kept, .fresh_frame = live.fresh,
+					   .max = LIVE_DEPTH };
 	unwind_memo_know(&live.memo, 1);
 }
 
@@ -114,7 +116,7 @@ static inline unsigned live_compile(void)
 
 	for (unsigned i = 0; i < live.texts; i++)
 		if (live.text[i].tables != NULL)
-			tables_rows(live.text[i].tables);
+			tables_ask(live.text[i].tables);
 	while (tables_compile())
 		;
 	for (unsigned i = 0; i < live.texts; i++)

@@ -14,7 +14,7 @@
 enum { FRAMES = 12, KEPT = 16 };
 
 static uintptr_t stack[200];
-static struct unwind_memo_frame kept[KEPT], frame[FRAMES];
+static struct unwind_memo_frame kept[KEPT], fresh[KEPT], frame[FRAMES];
 static struct unwind_memo memo;
 static uintptr_t listed[FRAMES];
 static unsigned looked_up;      /* frames whose rule the walk had to find */
@@ -26,7 +26,7 @@ static int begin(void **state)
 {
 	(void)state;
 	memset(stack, 0, sizeof(stack));
-	memo = (struct unwind_memo){ .frame = kept, .max = KEPT };
+	memo = (struct unwind_memo){ .frame = kept, .fresh_frame = fresh, .max = KEPT };
 	unwind_memo_know(&memo, 1);
 	for (unsigned i = 0; i < FRAMES; i++) {
 		struct unwind_memo_frame *f = &frame[i];
@@ -302,7 +302,7 @@ static void where_it_does_not_pay_it_rests(void **state)
 	assert_false(memo.resting);
 }
 
-/* One frame in ten. */
+/* As many as must be met, and one walk more or not. */
 static void it_goes_on_where_it_pays(void **state)
 {
 	(void)state;

@@ -289,8 +289,8 @@ static void a_frame_pointer_of_the_callers_keeps_its_value(void **state)
  * without tables, and the end of a chain of frame pointers.  Each time anew. */
 static void where_rules_forgot_a_register_the_walk_begins_again(void **state)
 {
-	static struct unwind_memo_frame kept[FRAMES_MAX];
-	struct unwind_memo memo = { .frame = kept, .max = FRAMES_MAX };
+	static struct unwind_memo_frame kept[FRAMES_MAX], fresh[FRAMES_MAX];
+	struct unwind_memo memo = { .frame = kept, .fresh_frame = fresh, .max = FRAMES_MAX };
 	struct unwind_stack_bounds bounds = { .lo = at(0), .hi = at(STACK_WORDS) };
 
 	(void)state;

@@ -211,6 +211,58 @@ static void what_is_evicted_stays_in_the_sum_of_each_window(void **state)
 	}
 }
 
+/* In use: value 0 less the last one.  What was in use at the beginning is in use at the end. */
+static void what_is_in_use_may_be_absolute(void **state)
+{
+	struct made_row *rest = NULL, *one, *two;
+	int64_t value[SITES_VALUES], sum = 0, in_use = 0;
+	struct site_key key;
+	struct window w;
+
+	(void)state;
+	while (made.rows[GROUND_HEAP] < GENERATIONS_EVICTED)
+		rest = add(0, 0);
+	one = add(10, 3);
+	two = add(100, 100);
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	window_absolute(&w, 0, SITES_VALUES - 1, 1);
+	assert_counted(&w, GENERATIONS_EVICTED + 1, 0, 3 - 10);
+	one->value[0] += 5;
+	one->value[SITES_VALUES - 1] += 4;
+	assert_counted(&w, GENERATIONS_EVICTED + 1, 5, 5 - (15 - 7));
+	two->value[0] += 1;
+	two->value[SITES_VALUES - 1] += 1;
+	made.evicts[GROUND_HEAP] = GENERATIONS_EVICTED + 2;
+	(void)window_reclaim(&made_ground);
+	assert_int_equal(rest->value[0], 101);
+	for (uint32_t row = 1; row < made_end(GROUND_HEAP); row++) {
+		if (!window_read(&w, row, &key, value))
+			continue;
+		sum += value[0];
+		in_use += value[0] - value[SITES_VALUES - 1];
+	}
+	assert_int_equal(sum, 5 + 1);
+	assert_int_equal(in_use, 15 - 7);
+	window_close(&w);
+}
+
+static void a_reading_may_be_put_aside(void **state)
+{
+	struct made_row *one = add(10, 3);
+	struct window w;
+
+	(void)state;
+	window_open(&w, &arena, &made_ground, GROUND_HEAP);
+	one->value[0] = 12;
+	assert_true(window_keep_now(&w, &arena));
+	one->value[0] = 30;
+	add(7, 7);
+	assert_counted(&w, 1, 2, 0);
+	assert_counted(&w, 2, 0, 0);
+	assert_int_equal(w.now_end, 2);
+	window_close(&w);
+}
+
 static void nothing_is_evicted_while_somebody_reads(void **state)
 {
 	struct window w[2], cpu;
@@ -274,6 +326,60 @@ static void who_comes_later_stands_back_but_not_for_ever(void **state)
 	assert_true(w[1].is_read);
 }
 
+/* The CPU is sampled as often as the most demanding of those that are open wants it. */
+static void the_greatest_rate_of_all_that_are_open_is_asked_for(void **state)
+{
+	struct window w[3];
+
+	(void)state;
+	window_open(&w[0], &arena, &made_ground, GROUND_CPU);
+	assert_int_equal(made.raises, 0);
+	window_open_cpu(&w[1], &arena, &made_ground, 250);
+	assert_int_equal(made.raised_hz, 250);
+	window_open_cpu(&w[2], &arena, &made_ground, 1000);
+	assert_int_equal(made.raised_hz, 1000);
+	window_close(&w[1]);
+	window_close(&w[0]);
+	assert_int_equal(made.raised_hz, 1000);
+	assert_int_equal(made.raises, 2);       /* nothing is told that has not changed */
+	window_open_cpu(&w[1], &arena, &made_ground, 50);
+	window_close(&w[2]);
+	assert_int_equal(made.raised_hz, 50);
+	window_close(&w[1]);
+	assert_int_equal(made.raised_hz, 0);
+	window_close(&w[1]);
+	assert_int_equal(made.raises, 4);
+}
+
+/* The wall clock goes as fast as the fastest of those that are open and not being read. */
+static void threads_are_looked_at_for_the_windows_that_are_open(void **state)
+{
+	struct window w[3];
+
+	(void)state;
+	assert_true(window_wall(&made_ground) == UINT64_MAX);
+	window_open(&w[0], &arena, &made_ground, GROUND_CPU);
+	window_open_wall(&w[1], &arena, &made_ground, 99);
+	assert_int_equal(made.settles, 2);
+	window_open_wall(&w[2], &arena, &made_ground, 500);
+	assert_true(window_wall(&made_ground) == 1000);
+	assert_int_equal(made.wall_hz, 500);
+	/* What runs is met by the ticks of the CPU profile. */
+	assert_int_equal(made.raised_hz, 500);
+	window_begin_reading(&w[2]);
+	assert_int_equal(made.settles, 6);
+	(void)window_wall(&made_ground);
+	assert_int_equal(made.wall_hz, 99);
+	window_begin_reading(&w[2]);
+	assert_int_equal(made.settles, 6);      /* that is done once */
+	window_close(&w[1]);
+	assert_true(window_wall(&made_ground) == UINT64_MAX);
+	assert_int_equal(made.wall_hz, 0);
+	window_close(&w[2]);
+	window_close(&w[0]);
+	assert_int_equal(made.raised_hz, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -289,9 +395,13 @@ int main(void)
 		TEST(a_window_knows_when_it_was_opened),
 		TEST(without_memory_a_window_is_from_the_beginning),
 		TEST(what_is_evicted_stays_in_the_sum_of_each_window),
+		TEST(what_is_in_use_may_be_absolute),
+		TEST(a_reading_may_be_put_aside),
 		TEST(nothing_is_evicted_while_somebody_reads),
 		TEST(the_memory_of_a_closed_window_is_left_alone),
 		TEST(who_comes_later_stands_back_but_not_for_ever),
+		TEST(threads_are_looked_at_for_the_windows_that_are_open),
+		TEST(the_greatest_rate_of_all_that_are_open_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

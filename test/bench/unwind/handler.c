@@ -23,14 +23,13 @@
 
 #include "sampler/compiler.h"
 #include "sampler/cpu.h"
-#include "sampler/modules.h"
 #include "sampler/sample.h"
-#include "sampler/tables.h"
 #include "sampler/threads.h"
 #include "sampler/unwind.h"
 #include "sampler/unwind_ahead.h"
 #include "sampler/unwind_memo.h"
 #include "test/bench/unwind/machine.h"
+#include "sampler/tables.h"
 
 #define FRAMES_MAX      128
 #define TICKS_MAX       (1 << 16)
@@ -59,7 +58,7 @@ static struct {
 	struct unwind_stack_bounds bounds;
 	struct unwind_work   work;
 	struct unwind_memo memo;
-	struct unwind_memo_frame memo_frame[FRAMES_MAX];
+	struct unwind_memo_frame memo_frame[FRAMES_MAX], fresh_frame[FRAMES_MAX];
 	struct stack      stack[WAYS];
 	struct tick       tick[TICKS_MAX];
 	unsigned          count;
@@ -80,7 +79,7 @@ static void walk_ours(struct stack *s, const ucontext_t *uc, struct unwind_memo 
 	static struct regs regs;
 
 	regs_from_signal(&regs, uc);
-	unwind_look_ahead(&handler.work, &regs, &handler.bounds);
+	unwind_look_ahead(&handler.work, memo, &regs, &handler.bounds);
 	unwind_memo_know(&handler.memo, modules_version());
 	(void)unwind_stack(&regs, &handler.bounds, UNWIND_AUTO, &handler.work, memo, s->pc,
 			   FRAMES_MAX, &s->depth);
@@ -149,7 +148,8 @@ static void on_tick(int sig, siginfo_t *info, void *context)
 		.verdict = no_memo == verdict ? verdict : OTHER };
 }
 
-/* What our thread does in the product: looks at what was loaded, compiles its tables. */
+/* What our thread does in the product, if more often: looks at what was loaded, compiles those of
+ * its tables that walks asked for, within the budget. */
 static void *scan(void *unused)
 {
 	(void)unused;
@@ -199,6 +199,7 @@ static __attribute__((constructor)) void start(void)
 	handler.bounds.hi = modules_main_stack_hi();
 	handler.bounds.lo = handler.bounds.hi - MAIN_STACK_BYTES;
 	handler.memo.frame = handler.memo_frame;
+	handler.memo.fresh_frame = handler.fresh_frame;
 	handler.memo.max = handler.memo.first = FRAMES_MAX;
 	if (!start_ticks())
 		return;

@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "sampler/modules.h"
-#include "sampler/tables.h"
 #include "test/bench/bench.h"
+#include "test/bench/unwind/want.h"
 
 #define PAGE     4096ul
 #define SPAN_MAX (1ul << 30)
@@ -89,7 +88,7 @@ static bool compile(const char *image, const char *path, bool quiet)
 	if (m == NULL || m->tables == NULL)
 		return false;
 	tables_after_fork();                    /* what was compiled is forgotten */
-	tables_ask(m->tables);
+	want(m->tables);
 	began = thread_ns();
 	while (tables_compile())
 		;

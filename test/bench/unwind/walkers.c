@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "sampler/compiler.h"
-#include "sampler/modules.h"
-#include "sampler/tables.h"
+#include "test/bench/unwind/want.h"
 
 #define WALK_TEXT_MAX 4096      /* bytes that a function of this file has at most */
 
@@ -120,10 +119,7 @@ void walkers_start(void)
 	backtrace(pc, COUNT_OF(pc));            /* loads libgcc_s */
 	if (modules_scan(true) != 0)
 		fprintf(stderr, "the mappings cannot be read\n");
-	for (uint32_t i = 0; i < modules_count(); i++) {
-		if (modules_at(i)->tables != NULL)
-			tables_ask(modules_at(i)->tables);
-	}
+	want_all();
 	while (tables_compile())
 		;
 }
@@ -134,6 +130,7 @@ void walkers_init(struct walker *w, uintptr_t stack_lo, uintptr_t stack_hi)
 	w->bounds.lo = stack_lo;
 	w->bounds.hi = stack_hi;
 	w->memo.frame = w->memo_frame;
+	w->memo.fresh_frame = w->fresh_frame;
 	w->memo.max = w->memo.first = COUNT_OF(w->memo_frame);
 }
 

@@ -13,7 +13,7 @@ struct walker {
 	struct unwind_stack_bounds bounds;
 	struct unwind_work          work;
 	struct unwind_memo       memo;
-	struct unwind_memo_frame memo_frame[CHAIN_MAX];
+	struct unwind_memo_frame memo_frame[CHAIN_MAX], fresh_frame[CHAIN_MAX];
 	uintptr_t                pc[CHAIN_MAX];
 	unsigned                 depth;
 	bool                     cut;           /* the walk says that it did not reach the end */
