@@ -178,8 +178,10 @@ static uint64_t leave(struct slot *s, uint32_t weight, uint64_t begin_ns)
 			return begin_ns;        /* a fork child's, which knows nothing of it */
 		from = since(s, was, begin_ns);
 		now[1] = was[1] - weight;
-		/* What races have left goes with the last one. */
-		now[0] = waiting(now) != 0 ? was[0] - weight * from : 0;
+		/* What races have left goes with the last one.  Who read the empty pair before two
+		 * charges, and the time of an earlier one, must not find it as it was: each charge
+		 * has its own time. */
+		now[0] = waiting(now) != 0 ? was[0] - weight * from : from;
 	} while (!pair_swap(s->pair, was, now));
 	return from;
 }

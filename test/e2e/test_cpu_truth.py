@@ -97,6 +97,8 @@ def chance(p, used):
     for name, (_, slices) in used.items():
         got = [sum(s.values['samples'] for s in p.samples if name in s.frames and leaf in s.frames)
                for leaf in LEAVES]
+        if sum(got) == 0:
+            continue            # on a busy machine a round may be too short for any
         expected = [sum(got) * n / sum(slices) for n in slices]
         x += sum((g - e) ** 2 / e for g, e in zip(got, expected))
         free += 2
@@ -115,6 +117,7 @@ def test_the_distribution_itself():
     assert chance(Profile(60, 30, 10), used) == 1
     assert abs(chance(Profile(70, 25, 5), used) - math.exp(-(100 / 60 + 25 / 30 + 25 / 10) / 2)) < 1e-9
     assert chance(Profile(60, 10, 30), used) < 1e-10
+    assert chance(Profile(60, 30, 10), {**used, 'another': (0.001, [20, 10, 3])}) == 1
 
 
 @pytest.mark.parametrize('load', [False, True], indirect=True)

@@ -363,6 +363,7 @@ static void take_part(unsigned who)
 static void run_threads(bool others)
 {
 	clock_set_reader(NULL);
+	lock_slots_after_fork();        /* their last charges were by the clock on paper, which may be ahead */
 	with_others = others;
 	waited_ns = waits = charged_ns = charged = 0;
 	end_s = crowd_now_s() + SECONDS;
