@@ -77,3 +77,11 @@ def test_named_differences_have_a_limit():
         return oracle.judge([o], strict=False)
     assert judged(10) == []
     assert len(judged(11)) == 1
+
+
+def test_the_midst_of_a_switch_is_some_instructions_of_two_functions():
+    with open('/proc/self/maps') as f:
+        libc = next(line.split()[-1] for line in f if '/libc.so.6' in line)
+    found = report.switching(libc)
+    assert len(found) == 2 and all(0 < last - first < 64 for first, last in found)
+    assert report.switching('/bin/true') == []

@@ -9,7 +9,6 @@ import subprocess
 
 FRAMES, MODULES, RECORDS, MIDWAY = 1024, 256, 1024, 64
 MAGIC = 0x4f52434c
-MMAP_MIN_ADDR = 0x10000         # nothing is mapped below it (Linux's default)
 SOURCES = ('tick', 'heap')
 VERDICTS = ('same', 'cut', 'longer', 'more', 'shorter', 'different', 'memo')
 LAYERS = ('unseen', 'no tables', 'interpreted', 'compiled')
@@ -62,6 +61,20 @@ def described(path):
                           errors='replace').stdout
     found = sorted((int(a, 16), int(b, 16)) for a, b in re.findall(r'pc=([0-9a-f]+)\.\.([0-9a-f]+)', text))
     return [a for a, _ in found], [b for _, b in found]
+
+
+@functools.lru_cache(None)
+def switching(path):
+    """The addresses in swapcontext and setcontext at which the stack is new already, and what they return to
+    is not on it yet: [(first, last)].  libc's tables do not speak of them."""
+    found = []
+    for name in 'swapcontext', 'setcontext':
+        text = subprocess.run(['objdump', '-d', '--no-show-raw-insn', '--disassemble=' + name, path],
+                              capture_output=True, text=True, errors='replace').stdout
+        m = re.search(r'mov +0x\w+\(%r\w+\),%rsp\n *(\w+):(?:.*\n)*? *(\w+):\s*push ', text)
+        if m:
+            found.append((int(m[1], 16), int(m[2], 16)))
+    return found
 
 
 class Place:
@@ -118,14 +131,13 @@ class Difference:
             return 'not scanned yet'
         if not last.is_described():
             return 'code of a JIT' if last.path is None else 'code without tables'
-        return 'libunwind goes on where no code can be' if self.is_at_no_address() else None
+        return 'in the midst of a switch of stacks' if self.is_midway() else None
 
-    def is_at_no_address(self):
-        """We are cut where libunwind takes a small number for a return address: in the midst of swapcontext,
-        say, where the stack is new already and the row still speaks of the old one."""
-        theirs = self.theirs[self.apart] if self.apart < len(self.theirs) else None
-        return (self.verdict == 'shorter' and not self.complete and theirs is not None and
-                theirs.path is None and theirs.pc < MMAP_MIN_ADDR)
+    def is_midway(self):
+        """We stop; libunwind takes whatever is on the new stack for a return address."""
+        last = self.ours[self.apart - 1]
+        return (self.verdict == 'shorter' and os.path.exists(last.path) and
+                any(a <= last.offset <= b for a, b in switching(last.path)))
 
     def __str__(self):
         first, lines = max(0, self.apart - 2), []
