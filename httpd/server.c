@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "httpd/conn.h"
-#include "httpd/job.h"
+#include "httpd/conns.h"
 #include "httpd/last.h"
 #include "httpd/meter.h"
 #include "httpd/ports.h"
@@ -20,19 +20,12 @@
 #define CHORES_MAX_NS   1000000000ull
 #define COMPILE_PAUSE_NS 2000000ull
 #define UNASKED_SCAN    16      /* chores */
-/* What the kernel refused (accept: EMFILE; poll: EINVAL, when the host lowers its limit of open
- * files under what we have) is tried again after this. */
+/* What the kernel refused (poll: EINVAL, when the host lowers its limit of open files under what we
+ * have) is tried again after this. */
 #define PAUSE_NS 50000000ull
-/* Of jobs' steps between two looks at the sockets. */
-#define WORK_NS 3000000ull
-/* From one socket in a turn: who connects without end holds up nobody. */
-#define ACCEPTS 64
 
 static struct {
 	const struct server_options *options;
-	struct conn    *conn[SERVER_CONNS_MAX];
-	_Atomic unsigned conns;
-	unsigned        turn, writer;           /* of conn: whose turn was last, is next */
 	uint64_t        chores_ns, interval_ns; /* when next, and then after how long */
 	unsigned        chores_done, quiet_scans;
 	bool            threads, maps;          /* are being looked for */
@@ -42,7 +35,7 @@ static struct {
 	uint64_t        reclaim_ns;             /* when the ground wants to give memory back */
 	uint64_t        compile_ns;             /* when to go on with unwind tables */
 	uint64_t        wall_ns;                /* when to look at threads */
-	uint64_t        accept_ns, alone_ns;    /* not to be tried, not to be looked at before */
+	uint64_t        alone_ns;               /* not to be looked at before */
 	int             bell;                   /* readable: look at leave; < 0 none */
 	int             tid;                    /* of our thread */
 	uint64_t        late_ns;                /* when threads are to get their timers */
@@ -55,107 +48,30 @@ void server_after_fork(void)
 {
 	memset(&server, 0, sizeof(server));
 	meter_after_fork();
-	conn_after_fork();
+	conns_after_fork();
 	ports_after_fork();
 	strangers_after_fork();
 }
 
-static void close_conn(struct conn *c)
-{
-	meter_connection(-1);
-	conn_close(c);
-}
-
-/* Who can be spared most, so that nobody holds a place against others by doing nothing there. */
-static unsigned find_spare(void)
-{
-	uint64_t now = os_monotonic_ns(), most = 0;
-	unsigned found = server.conns;
-
-	for (unsigned i = 0; i < server.conns; i++) {
-		uint64_t spare = conn_spare(server.conn[i], now);
-
-		if (spare > most) {
-			most = spare;
-			found = i;
-		}
-	}
-	return found;
-}
-
-static bool make_room(void)
-{
-	unsigned who = find_spare();
-
-	if (who == server.conns)
-		return false;
-	close_conn(server.conn[who]);
-	server.conn[who] = server.conn[--server.conns];
-	return true;
-}
-
-/* Where the process has no descriptor left, too, somebody may give way. */
-static int accept_one(const struct listener *l)
-{
-	int fd = os_accept(l->fd);
-
-	return fd == -EMFILE && make_room() ? os_accept(l->fd) : fd;
-}
-
 static void accept_from(const struct listener *l)
 {
-	if (!os_is_ours(l->fd)) {
+	if (os_is_ours(l->fd))
+		conns_accept(l, &server.options->view);
+	else
 		server.chores_ns = 0;   /* at once, or poll would find it again and again */
-		return;
-	}
-	for (unsigned i = 0; i < ACCEPTS; i++) {
-		int fd = accept_one(l);
-		struct conn *c;
-
-		if (fd < 0 && fd != -EAGAIN)
-			server.accept_ns = os_monotonic_ns() + PAUSE_NS;
-		if (fd < 0)
-			return;
-		if (strangers_take(fd, &l->address, os_monotonic_ns()))
-			continue;
-		if (server.conns == SERVER_CONNS_MAX && !make_room()) {
-			os_close(fd);
-			return;
-		}
-		c = conn_open(fd, &l->address, &server.options->view);
-		if (c == NULL)
-			continue;
-		meter_connection(1);
-		server.conn[server.conns++] = c;
-	}
 }
 
 /* --- the loop -------------------------------------------------------------------------------- */
-
-static size_t fill_poll(struct pollfd *fds)
-{
-	bool has_room = server.conns < SERVER_CONNS_MAX || find_spare() < server.conns;
-	bool accepts = has_room && os_monotonic_ns() >= server.accept_ns;
-	size_t n = ports_poll(fds, accepts);
-
-	for (unsigned i = 0; i < server.conns; i++)
-		fds[n++] = (struct pollfd){ .fd = conn_fd(server.conn[i]),
-					    .events = conn_events(server.conn[i]) };
-	fds[n++] = (struct pollfd){ .fd = server.bell, .events = POLLIN };
-	return n;
-}
 
 static uint64_t next_due(void)
 {
 	bool is_behind = server.threads || server.maps || server.litter;
 	uint64_t due = is_behind ? 0 : server.chores_ns;
-	uint64_t now = os_monotonic_ns();
+	uint64_t now = os_monotonic_ns(), conns_ns = conns_due_ns(now);
 
 	/* Without a bell we have to look ourselves. */
 	if (server.bell < 0 && now + PAUSE_NS < due)
 		due = now + PAUSE_NS;
-	if (server.accept_ns > now && server.accept_ns < due)
-		due = server.accept_ns;
 	if (server.reclaim_ns < due)
 		due = server.reclaim_ns;
 	if (server.compile_ns < due)
@@ -166,119 +82,9 @@ static uint64_t next_due(void)
 		due = server.wall_ns;
 	if (strangers_due_ns() < due)
 		due = strangers_due_ns();
-	for (unsigned i = 0; i < server.conns; i++)
-		if (conn_due_ns(server.conn[i]) < due)
-			due = conn_due_ns(server.conn[i]);
+	if (conns_ns < due)
+		due = conns_ns;
 	return due;
-}
-
-static void go(unsigned i, short revents, uint64_t now_ns)
-{
-	struct conn *c = server.conn[i];
-	enum meter_part part = conn_works(c) ? METER_JOBS : METER_SOCKETS;
-
-	if (!conn_go(c, revents, now_ns)) {
-		close_conn(c);
-		server.conn[i] = NULL;
-	}
-	meter_step(part);
-}
-
-static bool is_writing(const struct conn *c)
-{
-	return conn_events(c) == POLLOUT;
-}
-
-/* The job of a client that has said its last word goes on in its turn. */
-static bool wants_reading(const struct conn *c, short revents, uint64_t now_ns)
-{
-	bool is_due = conn_due_ns(c) <= now_ns;
-
-	if (is_writing(c))
-		return false;
-	if (conn_works(c))
-		return (revents & ~POLLRDHUP) != 0 || (revents != 0 && !is_due);
-	return revents != 0 || is_due;
-}
-
-/* Requests are read, and whoever is late or gone is closed. */
-static void go_readers(const struct pollfd *fds, unsigned conns)
-{
-	uint64_t now = os_monotonic_ns();
-
-	for (unsigned i = 0; i < conns; i++)
-		if (wants_reading(server.conn[i], fds[i].revents, now))
-			go(i, fds[i].revents, now);
-}
-
-/* In turn, as long as there is time: poll finds the others again. */
-static void go_writers(const struct pollfd *fds, unsigned conns)
-{
-	uint64_t now = os_monotonic_ns(), end = now + WORK_NS;
-
-	for (unsigned n = 0; n < conns && now < end; n++) {
-		unsigned i = (server.writer + n) % conns;
-
-		if (server.conn[i] == NULL || !is_writing(server.conn[i]) ||
-		    (fds[i].revents == 0 && conn_due_ns(server.conn[i]) > now))
-			continue;
-		go(i, fds[i].revents, now);
-		now = os_monotonic_ns();
-		server.writer = now < end ? 0 : i + 1;
-	}
-}
-
-static bool wants_step(unsigned i, uint64_t now_ns)
-{
-	const struct conn *c = server.conn[i];
-
-	return c != NULL && conn_works(c) && conn_due_ns(c) <= now_ns;
-}
-
-/* Who had the least of our time, so that a small request waits for no large one; every other step
- * goes round, so that none waits for ever.  False: no job has anything to do now. */
-static bool next_job(unsigned conns, bool round, unsigned *next, uint64_t now_ns)
-{
-	unsigned found = conns;
-
-	for (unsigned n = 1; n <= conns; n++) {
-		unsigned i = (server.turn + n) % conns;
-
-		if (!wants_step(i, now_ns))
-			continue;
-		if (found == conns || conn_steps(server.conn[i]) < conn_steps(server.conn[found]))
-			found = i;
-		if (round)
-			break;
-	}
-	if (round)
-		server.turn = found;
-	*next = found;
-	return found != conns;
-}
-
-static void go_jobs(unsigned conns)
-{
-	uint64_t now = os_monotonic_ns(), end = now + WORK_NS;
-	unsigned i;
-
-	for (bool round = false; now < end && next_job(conns, round, &i, now); round = !round) {
-		go(i, 0, now);
-		now = os_monotonic_ns();
-	}
-}
-
-static void go_all(const struct pollfd *fds)
-{
-	unsigned kept = 0, before = server.conns;
-
-	go_readers(fds, before);
-	go_jobs(before);
-	go_writers(fds, before);
-	for (unsigned i = 0; i < before; i++)
-		if (server.conn[i] != NULL)
-			server.conn[kept++] = server.conn[i];
-	server.conns = kept;
 }
 
 /* Threads are looked for at the 1st, 2nd, 4th ... 8th and then every 8th time: nearly all come by
@@ -347,26 +153,10 @@ static bool wait_for(struct pollfd *fds, size_t n, uint64_t ns)
 	return ready >= 0 || ready == -EINTR || os_sleep(PAUSE_NS) == 0;
 }
 
-/* Connections are cut, not ended: they do not stay in TIME_WAIT, where they would be in the way of
- * who wants their port.  (Of those that had ended before, one may be: that is in the way only of a
- * socket without SO_REUSEADDR.) */
-static void cut(struct conn *c)
-{
-	os_cut(conn_fd(c));
-	close_conn(c);
-}
-
 /* Somebody else wants the port at this address. */
 static void move(const struct address *address)
 {
-	unsigned kept = 0, before = server.conns;
-
-	for (unsigned i = 0; i < before; i++)
-		if (conn_local(server.conn[i]) == address)
-			cut(server.conn[i]);
-		else
-			server.conn[kept++] = server.conn[i];
-	server.conns = kept;
+	conns_cut_at(address);
 	ports_move(address);
 }
 
@@ -389,19 +179,21 @@ static void hear_bell(void)
 
 static bool loop_once(void)
 {
-	struct pollfd fds[PORTS_POLL_MAX + SERVER_CONNS_MAX + 1];
-	size_t n = fill_poll(fds), i;
+	struct pollfd fds[PORTS_POLL_MAX + CONNS_MAX + 1];
+	size_t ports = ports_poll(fds, conns_may_accept());
+	size_t n = ports + conns_poll(fds + ports), i;
 	uint64_t now = os_monotonic_ns(), due = next_due();
 	const struct listener *l;
 	const struct address *a;
 
-	/* An error of poll leaves revents as they are: all 0, from fill_poll. */
+	fds[n++] = (struct pollfd){ .fd = server.bell, .events = POLLIN };
+	/* An error of poll leaves revents as they are: all 0. */
 	if (!wait_for(fds, n, due > now ? due - now : 0))
 		return false;
 	meter_begin_round();
 	if (fds[n - 1].revents != 0)
 		hear_bell();
-	go_all(fds + n - 1 - server.conns);
+	conns_go(fds + ports);
 	for (i = 0; (l = ports_ready(fds, &i)) != NULL;)
 		accept_from(l);
 	for (i = 0; (a = ports_wanted(fds, &i)) != NULL;)
@@ -458,7 +250,7 @@ void server_leave(int tid)
 
 bool server_is_idle(void)
 {
-	return server.conns == 0;
+	return conns_are_none();
 }
 
 /* How long our thread may take to ask: it may be at a step of a job, or just be coming up. */
@@ -486,8 +278,7 @@ static void ring_for_births(void)
 static void close_all(void)
 {
 	server.options->view.ground->listen_for_births(NULL);
-	while (server.conns > 0)
-		cut(server.conn[--server.conns]);
+	conns_cut_all();
 	strangers_close(UINT64_MAX);
 	while (conn_sweep())
 		continue;

@@ -8,10 +8,6 @@
 #include "httpd/exchange.h"
 #include "httpd/ports.h"
 
-/* For one connection more somebody gives way who has no request under way (conn_spare), or else it
- * waits in the kernel's queue. */
-#define SERVER_CONNS_MAX 256
-
 struct server_options {
 	struct address_list listen;
 	struct ports_options ports;
