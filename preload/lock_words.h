@@ -31,12 +31,24 @@
 
 /* --- the peeks: false is looked at again, by the functions below -----------------------------
  *
- * Read plainly, beside whoever writes: one read of an int, and the compiler makes one instruction
- * of it and its test, which it keeps apart in an atomic one. */
+ * Read plainly, beside whoever writes: one read of an int. */
+
+/* One instruction, and a jump: gcc 12 would make two of it. */
+static inline bool reads_0(const void *word)
+{
+#if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__)
+	bool is;
+
+	__asm__("cmpl $0, %1" : "=@cce"(is) : "m"(*(const unsigned *)word));
+	return is;
+#else
+	return *(const unsigned *)word == 0;
+#endif
+}
 
 static inline bool mutex_looks_free(const pthread_mutex_t *m)
 {
-	return m->__data.__lock == 0;
+	return reads_0(&m->__data.__lock);
 }
 
 #define RWLOCK_WRITE_PHASE 1u
@@ -47,7 +59,7 @@ static inline bool rwlock_looks_free_to_read(const pthread_rwlock_t *l)
 {
 	/* 0: it is the readers' phase, and no writer sleeps, for whom some locks make readers wait.
 	 * Each reader writes __readers, and a look at that would wait for the write. */
-	return likely(l->__data.__wrphase_futex == 0) ||
+	return likely(reads_0(&l->__data.__wrphase_futex)) ||
 	       (l->__data.__readers & RWLOCK_WRITER) == 0;
 }
 
