@@ -119,12 +119,14 @@ def try_some(what, tries=3):
             return what()
         except (AssertionError, OSError) as e:
             wrong = e
-            time.sleep(0.5)     # and the host may not have come so far
+            time.sleep(0.5)
     raise wrong
 
 
 def ask_everything(h, tries, names=True):
     """names False: a fault may have cost the names of an object."""
+    h.wait_for_output('ready')
+
     def index():
         assert h.get('/debug/pprof/', timeout=30).status == 200
 
