@@ -18,6 +18,7 @@
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/tables.h"
 #include "sampler/threads.h"
 #include "sampler/wall.h"
@@ -61,6 +62,7 @@ static void settle_all(void)
 	births_after_fork();
 	wall_after_fork();
 	modules_after_fork();
+	modules_scan_after_fork();
 	tables_after_fork();
 	desk_after_fork();
 	if (!fork_.follow) {

@@ -31,6 +31,7 @@
 #include "sampler/locks.h"
 #include "sampler/mapped.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"

@@ -8,6 +8,7 @@
 #include "sampler/reclaim.h"
 #include "sampler/spent.h"
 #include "sampler/cpu_scan.h"
+#include "sampler/modules_scan.h"
 #include "sampler/tables.h"
 #include "sampler/thread_names.h"
 

@@ -2,22 +2,26 @@
  * in ranges.c. */
 #include "sampler/modules.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "sampler/compiler.h"
 #include "sampler/count.h"
-#include "sampler/maps_read.h"
+#include "sampler/maps.h"
 #include "sampler/objects.h"
 #include "sampler/os.h"
 #include "sampler/tables.h"
 
-#define SCAN_TRIES 5
-
 /* Code without a file: a JIT's. */
 struct nameless {
 	uintptr_t start, limit;
+};
+
+/* What the lines of one object had in common so far. */
+struct group {
+	struct maps_line first;
+	char             path[MODULE_PATH_MAX];
+	uintptr_t        image;
 };
 
 static struct {
@@ -32,6 +36,7 @@ static struct {
 	uint32_t  scanned_epoch;        /* of the last scan; 0: a dlclose was under way */
 	uintptr_t ours_start, ours_limit;
 	uintptr_t main_stack_hi;
+	struct group group;             /* of the last line of the scan in progress */
 } modules;
 
 static _Atomic uint32_t epoch = 1;
@@ -132,14 +137,38 @@ uintptr_t modules_main_stack_hi(void)
 	return modules.main_stack_hi;
 }
 
-/* --- the scan ------------------------------------------------------------------------------ */
+void modules_after_fork(void)
+{
+	/* Threads of the parent were in one, maybe. */
+	atomic_store(&closing, 0);
+}
 
-/* What the lines of one object had in common so far. */
-struct group {
-	struct maps_line first;
-	char             path[MODULE_PATH_MAX];
-	uintptr_t        image;
-};
+/* --- for the scan --------------------------------------------------------------------------- */
+
+bool modules_make_room(void)
+{
+	if (modules.row == NULL)
+		modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module));
+	return modules.row != NULL;
+}
+
+bool modules_begin(uint32_t *now)
+{
+	bool quiet = is_quiet();
+
+	memset(&modules.group, 0, sizeof(modules.group));
+	atomic_store(&wanted, false);
+	*now = atomic_load(&epoch);
+	memset(modules.present, 0, sizeof(modules.present));
+	modules.nameless_found = 0;
+	modules.found = modules.rows;
+	return quiet;
+}
+
+bool modules_is_still(uint32_t before)
+{
+	return atomic_load(&epoch) == before;
+}
 
 /* A file that was written anew may have the number and the size of what it was before. */
 static bool is_same_build(const struct module *m)
@@ -253,18 +282,12 @@ static void note_nameless(const struct maps_line *line)
 	modules.nameless_found++;
 }
 
-struct scan {
-	struct group group;
-	bool         permanent;
-};
-
-static int scan_line(const struct maps_line *line, void *arg)
+int modules_line(const struct maps_line *line, void *arg)
 {
-	struct scan *scan = arg;
-	struct group *g = &scan->group;
-	bool permanent = scan->permanent;
+	struct group *g = &modules.group;
+	bool permanent = *(const bool *)arg;
 	struct module *m;
-	uintptr_t own = (uintptr_t)&modules_scan;
+	uintptr_t own = (uintptr_t)&modules_line;
 
 	note_special(line, permanent);
 	/* The vsyscall page is not in the lower half. */
@@ -355,61 +378,12 @@ static void publish(void)
 	ranges_publish();
 }
 
-/* --- a piece at a time ----------------------------------------------------------------------- */
-
-/* One scan at a time: whoever waits for one goes on with it.  What it has found is nobody's before
- * its end, but for rows that are alive again. */
-static struct {
-	struct maps_reader reader;
-	struct scan scan;
-	uint64_t begun, ended;          /* how many were */
-	uint32_t epoch;                 /* at the begin of this try */
-	unsigned tables, tries;
-	bool     quiet;
-	int      tid;                   /* of our thread, whose descriptor it is; 0: none is open */
-} work;
-
-static int begin_try(bool permanent)
+void modules_end(bool good, uint32_t now)
 {
-	int err;
-
-	memset(&work.scan, 0, sizeof(work.scan));
-	work.scan.permanent = permanent;
-	work.quiet = is_quiet();
-	atomic_store(&wanted, false);
-	work.epoch = atomic_load(&epoch);
-	memset(modules.present, 0, sizeof(modules.present));
-	modules.nameless_found = 0;
-	modules.found = modules.rows;
-	err = maps_reader_open(&work.reader);
-	work.tid = err < 0 ? 0 : os_gettid();
-	return err;
-}
-
-static int begin_it(bool permanent)
-{
-	int err;
-
-	if (modules.row == NULL)
-		modules.row = os_map(MODULES_EVER_MAX * sizeof(struct module));
-	if (modules.row == NULL)
-		return -ENOMEM;
-	work.tries = 0;
-	work.tables = tables_count();
-	err = begin_try(permanent);
-	work.begun += err == 0; /* last: a child forked meanwhile goes on with what has begun */
-	return err;
-}
-
-static int begin_anew(bool permanent)
-{
-	tables_forget(work.tables);
-	return begin_try(permanent);
-}
-
-/* now: the epoch of a scan while which nothing went, else 0. */
-static void take_over(uint32_t now)
-{
+	if (!good) {
+		modules.found = modules.rows;
+		now = 0;
+	}
 	atomic_store_explicit(&modules.rows, modules.found, memory_order_release);
 	if (now != 0)
 		note_seen(now);
@@ -425,87 +399,6 @@ static void take_over(uint32_t now)
 	if (modules.changed)
 		publish();
 	modules.changed = false;
-}
-
-static void close_maps(void)
-{
-	if (work.tid != 0)
-		maps_reader_close(&work.reader);
-	work.tid = 0;
-}
-
-/* What is new may be another object than the one we read of, if something went meanwhile: then it
- * is looked at again; after some times what is known already must do.  1: there is more. */
-static int end_try(void)
-{
-	bool good;
-
-	close_maps();
-	good = work.scan.permanent || (work.quiet && atomic_load(&epoch) == work.epoch);
-	if (!good && ++work.tries < SCAN_TRIES) {
-		int err = begin_anew(work.scan.permanent);
-
-		return err < 0 ? err : 1;
-	}
-	if (!good) {
-		modules.found = modules.rows;
-		tables_forget(work.tables);
-	}
-	take_over(good ? work.epoch : 0);
-	return 0;
-}
-
-/* 1: there is more; 0: that was all; -errno: it is as it was. */
-static int step(bool permanent)
-{
-	int err = 1;
-
-	if (work.ended == work.begun)
-		err = begin_it(permanent);
-	else if (work.tid != os_gettid())       /* another thread's, which is gone with its files */
-		err = begin_anew(work.scan.permanent);
-	if (err >= 0)
-		err = maps_reader_step(&work.reader, scan_line, &work.scan);
-	if (err == 0)
-		err = end_try();
-	if (err < 0)
-		tables_forget(work.tables);
-	if (err <= 0) {
-		close_maps();
-		work.ended = work.begun;
-	}
-	return err;
-}
-
-int modules_scan(bool permanent)
-{
-	int err;
-
-	if (work.ended != work.begun) {         /* half of one that began before this */
-		close_maps();
-		tables_forget(work.tables);
-		work.ended = work.begun;
-	}
-	do
-		err = step(permanent);
-	while (err > 0);
-	return err;
-}
-
-bool modules_scan_go_on(uint64_t *ticket)
-{
-	if (*ticket == 0)
-		*ticket = work.begun + 1;
-	if (work.ended < *ticket && step(false) < 0 && work.begun < *ticket)
-		work.begun = work.ended = *ticket;      /* there is none to be had */
-	return work.ended < *ticket;
-}
-
-void modules_after_fork(void)
-{
-	/* Threads of the parent were in one, maybe. */
-	atomic_store(&closing, 0);
-	work.tid = 0;
 }
 
 /* --- for our thread ------------------------------------------------------------------------ */

@@ -6,9 +6,9 @@
  * Any other one is recorded with the epoch of now, which each dlclose advances, and belongs to what
  * a scan in that same epoch saw there; to nobody, if there was none.
  *
- * Context   modules_scan, modules_scan_go_on: one caller at a time (the constructor, our thread).
- *           modules_frame, modules_find_range, modules_closing: any, inside handlers,
- *           lock-free. modules_at, modules_count: our thread.
+ * Context   modules_frame, modules_find_range, modules_closing: any, inside handlers,
+ *           lock-free. modules_at, modules_count: our thread.  What is for modules_scan.c: its one
+ *           caller at a time (the constructor, our thread).
  * When full a module more than MODULES_EVER_MAX is not recorded and adds to count.module_no_row;
  *           its addresses are served as of no known module. */
 #ifndef SAMPLER_MODULES_H
@@ -57,13 +57,6 @@ struct module {
 	char      path[MODULE_PATH_MAX];        /* "[vdso]" has no file */
 };
 
-/* Read the list of mappings.  With permanent (the constructor's call), what is found is permanent
- * if modules_permanent says so.  0 or -errno; on failure what was known stays. */
-int modules_scan(bool permanent);
-/* The same, not permanent, in steps of some 50 lines, shared by all who want one: *ticket is 0 at
- * first.  False: one that began after that is over, or failed. */
-bool modules_scan_go_on(uint64_t *ticket);
-
 /* Which images can never be unloaded; NULL (the default): all that a permanent scan finds. */
 void modules_permanent(bool (*is)(uintptr_t image));
 
@@ -74,7 +67,7 @@ void modules_set_main(uintptr_t entry);
  * epoch.  Context: any. */
 void modules_closing(void);
 void modules_closed(void);
-/* A fork child: no dlclose is under way, and our thread's files are its parent's. */
+/* A fork child: no dlclose is under way. */
 void modules_after_fork(void);
 uint16_t modules_epoch(void);
 
@@ -106,5 +99,22 @@ uint32_t modules_count(void);
 const struct module *modules_at(uint32_t i);
 /* The module that frame belonged to, or NULL. */
 const struct module *modules_find(frame_t frame);
+
+/* --- for modules_scan.c ---------------------------------------------------------------------- */
+
+struct maps_line;
+
+/* Maps the rows, unless that was done.  False: there is no memory. */
+bool modules_make_room(void);
+/* The lines of a scan follow, from the first one on: what another has found and not ended with is
+ * forgotten.  *epoch is that of now.  True: no dlclose is under way. */
+bool modules_begin(uint32_t *epoch);
+/* One of them, for maps_reader_step.  permanent: a bool, as of modules_scan.  Returns 0. */
+int modules_line(const struct maps_line *line, void *permanent);
+/* True if nothing went since modules_begin said this. */
+bool modules_is_still(uint32_t epoch);
+/* That was all, and is known from now on.  good: nothing went since modules_begin said epoch; else
+ * only what was known before still is, or is gone. */
+void modules_end(bool good, uint32_t epoch);
 
 #endif

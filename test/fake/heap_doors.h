@@ -7,6 +7,7 @@
 
 #include "sampler/heap.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/sample.h"
 #include "sampler/threads.h"
 

@@ -8,7 +8,7 @@
 #include "sampler/clock.h"
 #include "sampler/count.h"
 #include "sampler/locks.h"
-#include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/random.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"

@@ -16,6 +16,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"

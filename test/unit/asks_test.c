@@ -13,7 +13,7 @@
 
 #include "fake/paper_threads.h"
 #include "sampler/cpu.h"
-#include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/status.h"
 
 #define FRAMES 64

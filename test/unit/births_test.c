@@ -13,6 +13,7 @@
 #include "sampler/compiler.h"
 #include "sampler/count.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 #include "sampler/reclaim.h"
 #include "sampler/sample.h"

@@ -17,6 +17,7 @@
 #include "fake/mapped_file.h"
 #include "fake/odds.h"
 #include "sampler/compiler.h"
+#include "sampler/modules_scan.h"
 #include "sampler/random.h"
 
 #define WAYS   4

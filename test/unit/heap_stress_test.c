@@ -12,6 +12,7 @@
 #include "fake/heap_doors.h"
 #include "fake/odds.h"
 #include "sampler/count.h"
+#include "sampler/modules_scan.h"
 #include "sampler/random.h"
 #include "sampler/reclaim.h"
 

@@ -20,7 +20,7 @@
 #include "fake/crowd.h"
 #include "sampler/lock_slots.h"
 #include "sampler/locks.h"
-#include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/self.h"

@@ -23,7 +23,7 @@
 
 #include "sampler/asks.h"
 #include "sampler/looks_files.h"
-#include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"

@@ -13,6 +13,7 @@
 
 #include "fake/single_step.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 
 #define PAGE   4096u
 #define BASE   UINT64_C(0x400000000000) /* where nobody maps anything */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"

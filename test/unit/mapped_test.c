@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "fake/crowd.h"
-#include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/random.h"
 #include "sampler/sys.h"
 

@@ -16,6 +16,7 @@
 #include "sampler/compiler.h"
 #include "sampler/count.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 
 static char *library;           /* the bytes of one */
 static size_t library_bytes;

@@ -13,6 +13,7 @@
 #include "fake/mapped_file.h"
 #include "sampler/compiler.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 
 #define READERS 6
 #define PLACES  8       /* where the library is mapped in turn */

@@ -16,6 +16,7 @@
 #include "fake/mapped_file.h"
 #include "sampler/compiler.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 
 static const struct module *module_of(uintptr_t pc)
 {

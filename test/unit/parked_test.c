@@ -26,6 +26,7 @@
 
 #include "sampler/looks.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/os.h"
 
 #define FRAMES 64

@@ -18,6 +18,7 @@
 #include "sampler/clock.h"
 #include "sampler/locks.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"

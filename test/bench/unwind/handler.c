@@ -23,6 +23,7 @@
 
 #include "sampler/compiler.h"
 #include "sampler/cpu.h"
+#include "sampler/modules_scan.h"
 #include "sampler/sample.h"
 #include "sampler/threads.h"
 #include "sampler/unwind.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "sampler/modules_scan.h"
 #include "test/bench/bench.h"
 #include "test/bench/unwind/want.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sampler/compiler.h"
+#include "sampler/modules_scan.h"
 #include "test/bench/unwind/want.h"
 
 #define WALK_TEXT_MAX 4096      /* bytes that a function of this file has at most */

@@ -13,6 +13,7 @@
 #include "fake/mapped_file.h"
 #include "fake/sys_refused.h"
 #include "sampler/modules.h"
+#include "sampler/modules_scan.h"
 #include "sampler/tables.h"
 
 /* Lines enough for some steps, above what is mapped later. */
@@ -20,7 +21,7 @@
 
 static char *library;           /* the bytes of one */
 static size_t library_bytes;
-static char path[] = "/tmp/modules_steps_test.XXXXXX";
+static char path[] = "/tmp/modules_scan_test.XXXXXX";
 static unsigned steps;          /* that a scan takes */
 
 static bool is_known(void)
@@ -210,7 +211,7 @@ static void a_fork_childs_begins_it_again(void **state)
 	map_library();
 	sys_refuse(SYS_openat, 0, 0);
 	step_times(&ticket, 1);
-	modules_after_fork();
+	modules_scan_after_fork();
 	while (modules_scan_go_on(&ticket))
 		continue;
 	assert_int_equal(sys_refused.seen, 2);
