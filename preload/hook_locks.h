@@ -1,12 +1,18 @@
 /* preload/hook_locks.h -- what the doors of all locks have in common.
  *
  *     a lock      peek: free -> real            else: would it wait? begin, real, end
+ *     to write    try: done                     else the same
  *     an unlock   hook_unlock.c
  *     a pause     begin, real, end
  *
  * The doors take no time of their own from a lock that nobody waits for: a peek, and a jump.
  * A thread that is cancelled in a wait, or leaves it by a jump, passes these frames without a
- * handler of ours: locks.h takes it out later. */
+ * handler of ours: locks.h takes it out later.
+ *
+ * A peek at a word that an atomic instruction has just written waits until that is through: 0.7 ns
+ * on one processor, 3 ns on a newer one (Xeon, family 6, model 207).  Trying first takes no time
+ * from a writer of a read-write lock, and leaves none in which another may come; of a mutex it
+ * would take two thirds of what a pair takes without threads, so there is the peek. */
 #ifndef PRELOAD_HOOK_LOCKS_H
 #define PRELOAD_HOOK_LOCKS_H
 
@@ -45,8 +51,8 @@ static inline bool is_measured(void)
 	return !threads_sealed() && !unwind_libunwind_walks();
 }
 
-/* free: the peek; held: would it really wait. */
-#define LOCK_DOOR(name, params, args, lock, free, held, waited)  \
+/* wait_in_NAME.  held: would it really wait. */
+#define LOCK_WAIT(name, params, args, lock, held, waited)        \
 	static COLD int wait_in_##name params                    \
 	{                                                        \
 		struct locks_wait wait;                          \
@@ -59,7 +65,11 @@ static inline bool is_measured(void)
 		locks_wait_end(&wait, has_got(result) ? LOCKS_GOT \
 						      : waited(result)); \
 		return result;                                   \
-	}                                                        \
+	}
+
+/* free: the peek. */
+#define LOCK_DOOR(name, params, args, lock, free, held, waited)  \
+	LOCK_WAIT(name, params, args, lock, held, waited)        \
                                                                  \
 	EXPORT int name params                                   \
 	{                                                        \

@@ -17,7 +17,16 @@ READ_DOOR(pthread_rwlock_timedrdlock, (pthread_rwlock_t * l, const struct timesp
 READ_DOOR(pthread_rwlock_clockrdlock,
 	  (pthread_rwlock_t * l, clockid_t clock, const struct timespec *until), (l, clock, until))
 
-WRITE_DOOR(pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
+LOCK_WAIT(pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l), l, rwlock_is_held_to_write(l),
+	  has_waited)
+
+EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t *l)
+{
+	if (likely(real.try_to_write(l) == 0))
+		return 0;
+	return wait_in_pthread_rwlock_wrlock(l);
+}
+
 WRITE_DOOR(pthread_rwlock_timedwrlock, (pthread_rwlock_t * l, const struct timespec *until),
 	   (l, until))
 WRITE_DOOR(pthread_rwlock_clockwrlock,

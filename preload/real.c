@@ -122,7 +122,14 @@ static void plain_delete(void *p)
 	real.free(p);
 }
 
+static int never_write(pthread_rwlock_t *l)
+{
+	(void)l;
+	return EBUSY;
+}
+
 struct real real = {
+	.try_to_write = never_write,
 #define X(result, name, params, args) .name = first_##name,
 	REAL_LIST(X)
 #undef X
@@ -199,6 +206,14 @@ static void *find_condition(const char *name)
 	return newer != NULL && newer != found && same_object(newer, found) ? newer : found;
 }
 
+static void resolve_tries(void)
+{
+	void *found = find_next("pthread_rwlock_trywrlock");
+
+	if (found != NULL && same_object(found, (void *)real.pthread_rwlock_wrlock))
+		*(void **)&real.try_to_write = found;
+}
+
 /* Each at once what it stays: the host's threads may use them. */
 static void resolve_list(void)
 {
@@ -228,6 +243,7 @@ COLD void real_resolve(void)
 	if (real.cfree == first_cfree)
 		real.cfree = real.free;
 	resolve_operators();
+	resolve_tries();
 	real.realloc_is_ours = !scope_is_shadowed("realloc");
 	self.resolving = false;
 	errno = host_errno;

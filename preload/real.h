@@ -224,6 +224,9 @@ struct real {
 	bool new_counts;
 	/* Nobody in front of us has realloc: libc's reallocarray calls ours. */
 	bool realloc_is_ours;
+	/* pthread_rwlock_trywrlock of the object that has pthread_rwlock_wrlock: who stands between
+	 * us and libc with one of them alone is not passed by.  Else EBUSY, always. */
+	int (*try_to_write)(pthread_rwlock_t *l);
 };
 
 extern HIDDEN struct real real;

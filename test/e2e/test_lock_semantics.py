@@ -80,9 +80,10 @@ def test_conditions_of_2002(build):
     assert assert_same([build('old_conditions.c')], 4)[-1] == '6 of 6 are the same, destroy 0'
 
 
-def test_who_is_between_us_and_libc_is_called(build):
-    """Also if it has one version only."""
-    between = build('conditions_between.c', '-shared')
+@pytest.mark.parametrize('source', ['conditions_between.c', 'writers_between.c'])
+def test_who_is_between_us_and_libc_is_called(build, source):
+    """Also if it has one version only; also if it lets pass who only tries."""
+    between = build(source, '-shared')
     assert assert_same(['true'], 1, after=between) == ['3 calls']
 
 
