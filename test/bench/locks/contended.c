@@ -125,6 +125,7 @@ static void begin(void)
 	self.slot->stack_lo = self.slot->stack_hi - (128u << 20);
 	hook_unlock_resolved();
 	mutex.__data.__lock = 1;
+	mutex.__data.__owner = 1;       /* where the first peek looks */
 }
 
 int main(int argc, char **argv)
