@@ -128,7 +128,7 @@ void text_addresses(struct buf *b, const uint64_t *address, size_t addresses)
 }
 
 /* "1: 1024 [2: 2048]" */
-static void put_heap(struct buf *b, const struct text_heap *v)
+void text_heap_values(struct buf *b, const struct text_heap *v)
 {
 	buf_signed(b, v->inuse_objects);
 	buf_string(b, ": ");
@@ -140,14 +140,19 @@ static void put_heap(struct buf *b, const struct text_heap *v)
 	buf_string(b, "]");
 }
 
-void text_heap_head(struct buf *b, const struct text_heap *total, uint64_t rate_bytes)
+void text_heap_total(struct buf *b, const struct text_heap *total)
 {
 	struct text_heap v = *total;
 
 	if (v.alloc_bytes == v.inuse_bytes)
 		v.alloc_bytes++;
 	buf_string(b, "heap profile: ");
-	put_heap(b, &v);
+	text_heap_values(b, &v);
+}
+
+void text_heap_head(struct buf *b, const struct text_heap *total, uint64_t rate_bytes)
+{
+	text_heap_total(b, total);
 	buf_string(b, " @ heap/");
 	buf_unsigned(b, 2 * rate_bytes);
 	buf_string(b, "\n");
@@ -161,7 +166,7 @@ void text_heap_row(struct buf *b, const struct text_heap *row)
 		v.inuse_bytes = 0;
 	if (v.alloc_objects == 0)
 		v.alloc_bytes = 0;
-	put_heap(b, &v);
+	text_heap_values(b, &v);
 }
 
 void text_stats(struct buf *b, const struct text_stat *stat, size_t stats)

@@ -57,9 +57,14 @@ void text_frames(struct buf *b, const struct text_frame *frame, size_t frames);
 /* The same without the empty line. */
 void text_lines(struct buf *b, const struct text_frame *frame, size_t frames);
 
-/* The sum of all rows.  rate_bytes is the mean of the sampling; the text says twice of it, for
- * readers halve it.  alloc_bytes is said one higher where it equals inuse_bytes: a reader would
- * take the rows for a profile of two columns. */
+/* "1: 1024 [2: 2048]", as they are. */
+void text_heap_values(struct buf *b, const struct text_heap *v);
+/* The sum of all rows, as far as the "@".  alloc_bytes is said one higher where it equals
+ * inuse_bytes: a reader would take the rows for a profile of two columns. */
+void text_heap_total(struct buf *b, const struct text_heap *total);
+
+/* The whole line.  rate_bytes is the mean of the sampling; the text says twice of it, for readers
+ * halve it. */
 void text_heap_head(struct buf *b, const struct text_heap *total, uint64_t rate_bytes);
 
 /* The values of one row; text_addresses and text_frames follow.  Bytes of no objects are left out:

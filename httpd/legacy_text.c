@@ -13,26 +13,9 @@ bool legacy_text_clean(struct text_heap *v)
 	return v->inuse_objects != 0 || v->alloc_objects != 0;
 }
 
-void legacy_text_values(struct buf *b, const struct text_heap *row)
-{
-	buf_signed(b, row->inuse_objects);
-	buf_string(b, ": ");
-	buf_signed(b, row->inuse_bytes);
-	buf_string(b, " [");
-	buf_signed(b, row->alloc_objects);
-	buf_string(b, ": ");
-	buf_signed(b, row->alloc_bytes);
-	buf_string(b, "]");
-}
-
 void legacy_text_heap(struct buf *b, const struct text_heap *total, uint64_t rate_bytes)
 {
-	struct text_heap v = *total;
-
-	if (v.alloc_bytes == v.inuse_bytes)
-		v.alloc_bytes++;
-	buf_string(b, "heap profile: ");
-	legacy_text_values(b, &v);
+	text_heap_total(b, total);
 	if (legacy_text_is_scaled(rate_bytes)) {
 		buf_string(b, " @ heap_v2/");
 		buf_unsigned(b, rate_bytes);
@@ -45,7 +28,7 @@ void legacy_text_heap(struct buf *b, const struct text_heap *total, uint64_t rat
 void legacy_text_growth(struct buf *b, const struct text_heap *total)
 {
 	buf_string(b, "heap profile: ");
-	legacy_text_values(b, total);
+	text_heap_values(b, total);
 	buf_string(b, " @ growth\n");
 }
 

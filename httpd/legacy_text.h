@@ -2,7 +2,7 @@
  *
  *     heap profile: 1: 1024 [2: 2048] @ heap_v2/524288        legacy_text_heap
  *     heap profile: 2: 2048 [2: 2048] @ growth                legacy_text_growth
- *     1: 1024 [2: 2048] @ 0x401235 0x401342                   legacy_text_values, text_addresses
+ *     1: 1024 [2: 2048] @ 0x401235 0x401342                   text_heap_values, text_addresses
  *
  *     --- contention:                                         legacy_text_contention
  *     cycles/second=1000000000
@@ -43,8 +43,6 @@ bool legacy_text_clean(struct text_heap *v);
 void legacy_text_heap(struct buf *b, const struct text_heap *total, uint64_t rate_bytes);
 /* Only what grew: alloc_*, said twice. */
 void legacy_text_growth(struct buf *b, const struct text_heap *total);
-
-void legacy_text_values(struct buf *b, const struct text_heap *row);
 
 void legacy_text_contention(struct buf *b);
 /* False: nothing, and nothing was written. */

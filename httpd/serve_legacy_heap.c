@@ -81,7 +81,7 @@ static void write_rows(struct legacy_stacks *s, const struct form *f)
 			continue;
 		if (!legacy_stacks_set(s, &s->samples.sample[i]))
 			return;
-		legacy_text_values(&s->b, &row);
+		text_heap_values(&s->b, &row);
 		text_addresses(&s->b, s->address, s->depth);
 	}
 	buf_string(&s->b, "\nMAPPED_LIBRARIES:\n");

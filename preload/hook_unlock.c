@@ -23,7 +23,7 @@
                                                                  \
 	static int look_in_##name params                         \
 	{                                                        \
-		if (likely(!locks_release_counts(lock)))           \
+		if (likely(!locks_release_counts(lock)))         \
 			return real.name args;                   \
 		return charge_in_##name args;                    \
 	}

@@ -73,7 +73,7 @@ static void rows_are_values_and_addresses(void **state)
 	static const uint64_t address[] = { 0x401234, 0x401341 };
 
 	(void)state;
-	legacy_text_values(&b, &row);
+	text_heap_values(&b, &row);
 	text_addresses(&b, address, 2);
 	assert_text("0: 0 [12: 3456] @ 0x401235 0x401342\n");
 }
