@@ -1,5 +1,6 @@
 /* lock_ends CASE -- waits that end in another way than by an unlock of the holder's, 100 ms after they began.
- * Who has the lock then keeps it for 10 ms.  Waits for its input's end.
+ * Who has the lock then keeps it for 10 ms.  Says how long either took by its own clock, in ns, "before" and "after".
+ * Waits for its input's end.
  *
  *     dies       the holder of a robust mutex ends with it
  *     kernels    a futex with priority inheritance, given back by a road without a door
@@ -35,9 +36,18 @@ static void until_set(atomic_int *what)
 		sched_yield();
 }
 
+static unsigned long long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (unsigned long long)t.tv_sec * 1000000000u + (unsigned long long)t.tv_nsec;
+}
+
 /* Two that sleep, and then what makes them go on. */
 static void behind(int (*takes)(void *), void (*go)(void))
 {
+	unsigned long long begin = now_ns(), middle;
 	struct task t[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -45,9 +55,11 @@ static void behind(int (*takes)(void *), void (*go)(void))
 		task_asleep(&t[i]);
 	}
 	sleep_ms(LONG_MS);
+	middle = now_ns();
 	go();
 	for (int i = 0; i < 2; i++)
 		DEMAND(task_end(&t[i]) == 0);
+	printf("before %llu after %llu\n", middle - begin, now_ns() - middle);
 }
 
 /* --- dies ------------------------------------------------------------------------------------- */
@@ -194,6 +206,7 @@ static NOINLINE void wait_and_leave(void)
 static void case_left(void)
 {
 	struct task first, other;
+	unsigned long long begin, middle;
 	sigset_t alarm;
 
 	sigemptyset(&alarm);
@@ -202,11 +215,14 @@ static void case_left(void)
 	task_start(&first, holds_first, NULL);
 	pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
 	until_set(&held);
+	begin = now_ns();
 	wait_and_leave();
 	task_start(&other, holds_second, NULL);
 	while (held != 2)
 		sched_yield();
+	middle = now_ns();
 	DEMAND(pthread_mutex_lock(&second) == 0);
+	printf("before %llu after %llu\n", middle - begin, now_ns() - middle);
 	go_on = 1;
 	DEMAND(task_end(&other) == 0 && task_end(&first) == 0);
 }
