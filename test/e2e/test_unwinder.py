@@ -39,13 +39,21 @@ def calls(program, edges, called_by_system=()):
     return nodes
 
 
-def judge(start, graph, argv, **options):
+# In SECONDS: a second one, and longer ones, where the first one is too short.
+WINDOWS = 1, 1, 2, 4, 8
+
+
+def judge(start, graph, argv, met=lambda cpu: True, **options):
     """The CPU profile and a sample of the allocations of a host that then ends well: in a longer run a smaller
-    one, for a scraper takes only so many stacks (the linter's rule 17)."""
+    one, for a scraper takes only so many stacks (the linter's rule 17).  met: what there must be in the CPU
+    profile; else its window was too short, for a busy machine gives a host little of its time."""
     options = {'CPU_HZ': 1000, 'HEAP_RATE': 4096 * max(1, SECONDS // 5) ** 2, **options}
     h = start(argv, **options)
     try:
-        cpu = Judged(graph, h.profile('profile?seconds=%d' % SECONDS, timeout=SECONDS + 60), 'samples')
+        for seconds in (SECONDS * n for n in WINDOWS):
+            cpu = Judged(graph, h.profile('profile?seconds=%d' % seconds, timeout=seconds + 60), 'samples')
+            if cpu.total > 20 * SECONDS and met(cpu):
+                break
         heap = Judged(graph, h.profile('allocs'), 'alloc_objects')
         h.counts = h.get('/debug/pprof/').text
     except (OSError, http.client.HTTPException):
@@ -205,7 +213,13 @@ def fibers_graph():
 
 
 def test_fibers(start):
-    h, cpu, heap = judge(start, fibers_graph(), host('fibers'))
+    """Each kind is 4 % of the time or so, in samples of four ticks mostly: 50 of the 1250 samples of five seconds.  Of
+    a window in which there are eight of each, one of the eight kinds is missing once in 370 times; of one that is
+    twice as long, once in a million."""
+    cut = ('burn_to_no_address', 'burn_to_no_page', 'burn_without', 'burn_carved', 'burn_context', 'down')
+    exact = ('burn_to_zero', 'burn_to_one')
+    h, cpu, heap = judge(start, fibers_graph(), host('fibers'), lambda cpu: (
+        all(cpu.having(name).weight['cut'] > 0 for name in cut) and all(cpu.having(name).total > 0 for name in exact)))
     assert h.stdout == 'all came back\n'
     # In the middle of a switch, which has no tables, sp is of one stack and rbp of another: one tick in
     # 15,000 as measured, of four samples.
@@ -213,9 +227,9 @@ def test_fibers(start):
     assert sum(w[0] for w in between) <= 0.001 * cpu.total + 8, cpu.examples()
     assert [w for w in cpu.wrong if w not in between] == [], cpu.examples()
     assert_right(heap)
-    for name in ('burn_to_zero', 'burn_to_one'):
+    for name in exact:
         assert_exact(cpu, name)
-    for name in ('burn_to_no_address', 'burn_to_no_page', 'burn_without', 'burn_carved', 'burn_context', 'down'):
+    for name in cut:
         assert cpu.having(name).weight['cut'] > 0, name
     assert 'stack_truncated' in h.counts
 
@@ -228,7 +242,8 @@ def test_code_made_at_run_time(start):
     nodes['code'] = Node('', '', ['use_with', 'use_without'], loose=True)
     for back in ('back_with', 'back_without'):
         nodes[back].callers.append('code')
-    h, cpu, heap = judge(start, Graph(nodes), host('jit'))
+    h, cpu, heap = judge(start, Graph(nodes), host('jit'), lambda cpu: (
+        cpu.having('back_with').total > 0 and cpu.having('back_without').weight['cut'] > 0))
     assert h.stdout == 'ran\n'
     assert_right(cpu)
     assert_exact(cpu, 'back_with', 0.99)
@@ -246,14 +261,15 @@ def test_handlers(start):
         'burn': 'burn_outer burn_inner burn_fault burn_jump'},
         called_by_system=['on_outer', 'on_inner', 'on_fault'])
     nodes['system'].callers.append('touch')
-    h, cpu, heap = judge(start, Graph(nodes), host('handlers'))
+    names = ('burn_inner', 'burn_outer', 'burn_fault', 'burn_jump')
+    h, cpu, heap = judge(start, Graph(nodes), host('handlers'), lambda cpu: all(cpu.having(n).total > 0 for n in names))
     assert h.stdout == 'outer 1 inner 1 faults 1 jumps 1\n' * 2
     # At the end of libc's longjmp from an alternate stack the caller is on another: one tick in 46,000, of two
     # samples, as measured.
     between = [w for w in cpu.lost if len(w[2].frames) == 2]
     assert sum(w[0] for w in between) <= 0.0001 * cpu.total + 8, cpu.examples()
     assert cpu.wrong == [] and len(between) == len(cpu.lost), cpu.examples()
-    for name in ('burn_inner', 'burn_outer', 'burn_fault', 'burn_jump'):
+    for name in names:
         assert_exact(cpu, name)
         down = 'down_to_raise' if name in ('burn_inner', 'burn_outer') else 'down_to_touch'
         assert cpu.having(name).total == sum(x.values['samples'] for x in cpu.profile.samples

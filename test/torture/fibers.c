@@ -227,7 +227,7 @@ static CALLED void down_context(unsigned n, int which)
 		return;
 	}
 	for (int i = 0; i < 20; i++) {
-		burn_context(10);
+		burn_context(100);
 		swapcontext(&contexts[which], &contexts[!which]);
 	}
 }
@@ -266,7 +266,7 @@ static CALLED unsigned down(unsigned n)
 {
 	if (n > 0)
 		return down(n - 1) + 1;
-	burn(400);
+	burn(10000);
 	return 0;
 }
 
