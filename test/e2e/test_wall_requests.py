@@ -32,13 +32,20 @@ def test_what_cannot_be_is_refused(h, path):
     h.desk.error(400, 'bad seconds: must be a positive integer', '/debug/fgprof?seconds=x')
 
 
+def is_quiet(h):
+    """Our thread sleeps, but for its chores."""
+    began, before = time.monotonic(), ticks_of_ours(h)[1]
+    time.sleep(0.5)
+    return ticks_of_ours(h)[1] - before < 30 * (time.monotonic() - began)
+
+
 def test_a_head_does_not_wait(h):
-    before = ticks_of_ours(h)
+    """And nobody looks at threads for it."""
     for path, name in ('/debug/pprof/wall', 'wall'), ('/debug/fgprof', 'fgprof'):
         r = h.desk.request('HEAD', path + '?seconds=1000000')
         assert r.status == 200
         assert r.headers['content-disposition'] == 'attachment; filename="%s"' % name
-    assert ticks_of_ours(h)[1] - before[1] < 50
+    eventually('our thread is quiet', lambda: is_quiet(h))
 
 
 def test_the_folded_form_is_the_same(h):
@@ -52,13 +59,6 @@ def test_the_folded_form_is_the_same(h):
     # Outermost first.
     assert any(s.index('naps') + 1 == s.index('naps_long') for s in stacks if 'naps_long' in s)
     assert any('waits_for_ever' in s for s in stacks)
-
-
-def is_quiet(h):
-    """Our thread sleeps, but for its chores."""
-    before = ticks_of_ours(h)[1]
-    time.sleep(0.5)
-    return ticks_of_ours(h)[1] - before < 15
 
 
 def test_nobody_looks_when_the_client_has_gone(start):

@@ -6,16 +6,21 @@ from hosts import eventually
 
 
 def truth(h):
-    """{('spent', FUNCTION) or ('cpu', THREAD): ns} up to now."""
+    """{('spent', FUNCTION), ('cpu', THREAD) or ('waited', THREAD): ns} up to now; 'at': when it began and ended to say so."""
     before = h.stdout.count('end\n')
     h.say()
     eventually('%s says what it did' % h.argv[0], lambda: h.stdout.count('end\n') > before)
-    said = re.findall(r'^(spent|cpu) (\S+) (\d+)$', h.stdout.split('end\n')[before], re.M)
-    return {(what, name): int(ns) for what, name, ns in said}
+    said = h.stdout.split('end\n')[before]
+    found = {(what, name): int(ns) for what, name, ns in re.findall(r'^(spent|cpu|waited) (\S+) (\d+)$', said, re.M)}
+    found['at'] = tuple(map(int, re.search(r'^at (\d+) (\d+)$', said, re.M).groups()))
+    return found
 
 
 def between(before, after):
-    return {key: after[key] - before[key] for key in before}
+    """What was so from the one to the other; 'passed': ns in which all of that was."""
+    found = {key: after[key] - before[key] for key in before if key != 'at'}
+    found['passed'] = after['at'][1] - before['at'][0]
+    return found
 
 
 def task_of_ours(h):

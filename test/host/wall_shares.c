@@ -3,6 +3,8 @@
  *
  *     spent FUNCTION NS       on the wall, added up over all threads
  *     cpu THREAD NS           of its CPU time
+ *     waited THREAD NS        for a CPU, as the kernel has counted
+ *     at BEGIN END            when it began and ended to say so (CLOCK_MONOTONIC)
  *     end
  *
  * It ends at the end of its input.  With arguments: how many of each kind there are, NAPPERS WORKERS
@@ -30,6 +32,7 @@ static const char *const names[FUNCTIONS] = { "naps_long", "naps_short", "burns_
 /* Odd turns: it is being written. */
 struct worker {
 	pthread_t        thread;
+	_Atomic pid_t    tid;
 	char             name[16];
 	uint64_t         random;
 	_Atomic unsigned turn;
@@ -130,9 +133,15 @@ NOINLINE void waits_for_ever(struct worker *w)
 		pthread_cond_wait(&never, &mutex);
 }
 
+static struct worker *begins(struct worker *w)
+{
+	w->tid = gettid();
+	return w;
+}
+
 static void *naps(void *arg)
 {
-	for (struct worker *w = arg; w != NULL;) {
+	for (struct worker *w = begins(arg); w != NULL;) {
 		naps_long(w, draw(w, 2 * MS, 12 * MS));
 		naps_short(w, draw(w, MS, 3 * MS));
 	}
@@ -142,7 +151,7 @@ static void *naps(void *arg)
 /* Some 60 % of the time, if it gets a CPU: in long bursts and in short ones. */
 static void *works(void *arg)
 {
-	for (struct worker *w = arg; w != NULL;) {
+	for (struct worker *w = begins(arg); w != NULL;) {
 		burns_much(w, draw(w, 3 * MS, 9 * MS));
 		rests(w, draw(w, MS, 5 * MS));
 		burns_little(w, draw(w, MS, 2 * MS));
@@ -154,7 +163,7 @@ static void *works(void *arg)
 /* Nearly all of them wait nearly always. */
 static void *follows(void *arg)
 {
-	for (struct worker *w = arg; w != NULL;) {
+	for (struct worker *w = begins(arg); w != NULL;) {
 		stands_in_line(w);
 		holds_it(w, draw(w, 2 * MS, 6 * MS));
 		pthread_mutex_unlock(&convoy);
@@ -165,7 +174,7 @@ static void *follows(void *arg)
 
 static void *is_parked(void *arg)
 {
-	waits_for_ever(arg);
+	waits_for_ever(begins(arg));
 	return NULL;
 }
 
@@ -202,9 +211,25 @@ static void add_spent(struct worker *w, uint64_t spent[FUNCTIONS])
 		spent[f] += copy[f];
 }
 
+static unsigned long long waited_ns(const struct worker *w)
+{
+	unsigned long long waited = 0;
+	char path[64];
+	FILE *f;
+
+	if (w->tid == 0)
+		return 0;               /* it has not begun */
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", (int)w->tid);
+	f = fopen(path, "r");
+	if (f == NULL || fscanf(f, "%*u %llu", &waited) != 1)
+		abort();
+	fclose(f);
+	return waited;
+}
+
 static void say(void)
 {
-	uint64_t spent[FUNCTIONS] = { 0 };
+	uint64_t spent[FUNCTIONS] = { 0 }, begin = ns_of(CLOCK_MONOTONIC);
 
 	for (unsigned i = 0; i < workers; i++)
 		add_spent(&worker[i], spent);
@@ -215,8 +240,9 @@ static void say(void)
 
 		pthread_getcpuclockid(worker[i].thread, &clock);
 		printf("cpu %s %llu\n", worker[i].name, (unsigned long long)ns_of(clock));
+		printf("waited %s %llu\n", worker[i].name, waited_ns(&worker[i]));
 	}
-	puts("end");
+	printf("at %llu %llu\nend\n", (unsigned long long)begin, (unsigned long long)ns_of(CLOCK_MONOTONIC));
 	fflush(stdout);
 }
 
