@@ -6,6 +6,7 @@ import pytest
 
 from failing import fail, run_failing
 from hosts import Background, eventually, run
+from undisturbed import at_least, at_most, undisturbed
 
 PERF = {'CPU_CLOCK': 'perf', 'CPU_HZ': 1000}
 
@@ -31,18 +32,27 @@ def events(h):
     return sorted(found)
 
 
+def check_total(p, used, outside, least=0.9, most=1.03, moment=0.05):
+    """Of the CPU time that the kernel has counted, and for a moment at either end."""
+    got = p.total('cpu') / 1e9
+    at_least(got, least * used - outside - 0.1)
+    at_most(got, most * used + moment)
+
+
 @pytest.mark.parametrize('argv', [['spin_split', 0], ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1M']],
                          ids=['program', 'kernel'])
+@undisturbed
 def test_perf_counts_program_and_kernel(start, perf, argv):
     """The one by events of its own, the other by ticks that come in system calls: all of the time is there.
     Neither is random; a part of the time are page faults and interrupts."""
     h = start(argv, **PERF)
     eventually('its event', lambda: events(h))
     p, used, outside = h.profile_and_cpu('profile?seconds=3')
-    assert 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.03 * used + 0.05
+    check_total(p, used, outside)
     assert h.log == [line for line in h.log if 'listening' in line]
 
 
+@undisturbed
 def test_its_descriptors_are_high_and_few(start, perf):
     h = start(['short_threads', 20000], **PERF)
     for _ in range(5):
@@ -50,24 +60,27 @@ def test_its_descriptors_are_high_and_few(start, perf):
         found = events(h)
         assert len(found) <= 3 and all(fd >= 900 for fd in found)
     p, used, outside = h.profile_and_cpu('profile?seconds=3')
-    assert 0.85 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.1
+    check_total(p, used, outside, least=0.85, most=1.05, moment=0.1)
 
 
+@undisturbed
 def test_it_ends_with_the_rate(start, perf):
     h = start(['spin_split', 0], CPU_CLOCK='perf', CPU_HZ=0)
     p, used, outside = h.profile_and_cpu('profile?seconds=2&hz=1000')
-    assert 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.03 * used + 0.05
+    check_total(p, used, outside)
     eventually('no event', lambda: not events(h))
-    assert h.profile('profile?seconds=1').total('samples') == 0
+    # An event that was on its way comes when its thread has a processor again.
+    assert 0 in (h.profile('profile?seconds=1').total('samples') for _ in range(2))
 
 
 @pytest.mark.parametrize('how', ['close', 'cover'])
+@undisturbed
 def test_a_host_that_takes_its_descriptors_away_is_sampled_all_the_same(start, perf, how):
     h = start(['perf_descriptors', how], **PERF)
     h.wait_for_output('ready')
     eventually('its event', lambda: events(h))
     p, used, outside = h.profile_and_cpu('profile?seconds=3')
-    assert 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.03 * used + 0.05
+    check_total(p, used, outside)
 
 
 def test_a_fork_child_that_has_it_open_does_not_make_it_go_on(perf):
@@ -108,17 +121,20 @@ def test_otherwise_perf_is_not_asked_for(clock):
     assert 'perf_event_open' not in record.of and lines == []
 
 
-@pytest.mark.parametrize('clock', ['timer', 'perf'])
-def test_no_call_ends_early_at_1_khz(start, perf, clock):
-    """Fifty threads in each kind of wait, four that compute and wait in turn: no EINTR, none early, none late."""
-    h = start(['looks_waits', 50, 20], CPU_CLOCK=clock, CPU_HZ=1000)
-    clients = Background(lambda: h.profile('profile?seconds=1&hz=1000'), repeat=True)
+def test_no_call_ends_early_at_1_khz(start, perf):
+    """Fifty threads in each kind of wait, four that compute and wait in turn: no EINTR, none early, none late.  By
+    either clock, at once: mostly they wait."""
+    hosts = [start(['looks_waits', 50, 20], CPU_CLOCK=clock, CPU_HZ=1000) for clock in ('timer', 'perf')]
+    clients = [Background(lambda h=h: h.profile('profile?seconds=1&hz=1000'), repeat=True) for h in hosts]
     try:
-        h.wait(240)
+        for h in hosts:
+            h.wait(240)
     finally:
-        try:
-            clients.get()
-        except Exception:
-            pass        # its last request may have been cut by the end of the program
-    assert h.process.returncode == 0
-    assert 'interrupted 0, early 0, late 0, other 0, waits many' in h.stdout, h.stdout
+        for c in clients:
+            try:
+                c.get()
+            except Exception:
+                pass        # its last request may have been cut by the end of the program
+    for h in hosts:
+        assert h.process.returncode == 0
+        assert 'interrupted 0, early 0, late 0, other 0, waits many' in h.stdout, h.stdout
