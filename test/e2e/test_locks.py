@@ -2,9 +2,12 @@
 
 A program's own clock is read outside of the library's, so the library may not say more, and what it says less is the
 time to store a stack, and what another program had the processor for between the two clocks (undisturbed).  Where all
-waits are taken there is no chance in the numbers; where a part of them is, the odds are said."""
+waits are taken there is no chance in the numbers; where a part of them is, the odds are said.
+
+Two loops beside it on two processors disturb one test of fifty, by one wait of twenty milliseconds; what counts too
+little does so each time, and what counts too much of a wait has failed at once.  Only whom a wait is charged to may be
+another when a holder loses its processor between its own clock and the unlock."""
 import collections
-import functools
 import os
 import re
 import shutil
@@ -15,6 +18,7 @@ import pytest
 
 from hosts import Background, eventually
 from go_tool import go, pprof  # noqa: F401
+from undisturbed import at_least, at_most, undisturbed
 
 Truth = collections.namedtuple('Truth', 'block mutex')
 ALL = {'BLOCK_RATE': 1, 'MUTEX_FRACTION': 1}
@@ -29,33 +33,16 @@ def truth_of(h):
     return Truth(block, mutex)
 
 
-class Disturbed(AssertionError):
-    """Less than there was: so it looks, too, when a thread has lost its processor at the wrong moment."""
-
-
-def at_least(got, least):
-    if got < least:
-        raise Disturbed('%g, and not %g or more' % (got, least))
-
-
 def is_close(got, truth, below=0.1, above=0.02):
-    """Nanoseconds of waiting."""
+    """Nanoseconds of waiting, by who waits."""
     assert got <= (1 + above) * truth, (got / 1e9, truth / 1e9)
     at_least(got, (1 - below) * truth)
 
 
-def undisturbed(test):
-    """Up to three times.  Two loops beside it on two processors disturb one test of fifty, by one wait of twenty
-    milliseconds; what counts too little does so each time.  What counts too much has failed at once."""
-    @functools.wraps(test)
-    def again(*args, **kw):
-        for left in 2, 1, 0:
-            try:
-                return test(*args, **kw)
-            except Disturbed:
-                if left == 0:
-                    raise
-    return again
+def is_charged(got, truth, below=0.1, above=0.05):
+    """The same by who holds: up to the unlock, which comes after the holder's own clock."""
+    at_most(got, (1 + above) * truth)
+    at_least(got, (1 - below) * truth)
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------
@@ -69,20 +56,24 @@ def test_each_holder_pays_for_its_part(start, short):
     waits, waited = truth.block['takes_it']
     p = h.profile('block')
     is_close(p.total('delay', having='takes_it'), waited)
-    assert set(p.flat('delay')) == {'takes_it', 'main'}         # and who joins
+    # And who joins, if there is still somebody to wait for.
+    assert set(p.flat('delay')) | {'main'} == {'takes_it', 'main'}
     p = h.profile('mutex')
     # Who has just missed the unlock may have waited for nobody.
     assert set(p.flat('delay')) - {UNKNOWN} == {'holds_long', 'holds_short'}
-    assert p.total('delay', having=UNKNOWN) < 0.01 * p.total('delay')
+    at_most(p.total('delay', having=UNKNOWN), 0.01 * p.total('delay'))
     assert {s.frames[1] for s in p.samples if s.frames[0] != UNKNOWN} == {'runs_long', 'runs_short'}
     assert p.total('delay') <= 1.01 * waited
     at_least(p.total('delay'), 0.95 * sum(truth.mutex.values()))
     share = p.total('delay', having='holds_long') / p.total('delay')
     expected = truth.mutex['holds_long'] / sum(truth.mutex.values())
-    assert abs(share - expected) < 0.03, (share, expected)
-    assert 0.9 * p.total('contentions') <= h.profile('block').total('contentions', having='takes_it') <= 1.5 * waits
+    at_most(abs(share - expected), 0.03)
+    counted = h.profile('block').total('contentions', having='takes_it')
+    at_least(counted, 0.9 * p.total('contentions'))
+    assert counted <= 1.5 * waits
 
 
+@undisturbed
 def test_it_is_named_and_who_waited_for_whom_is_said(start):
     h = start(['lock_shares', 8, 1500])
     truth_of(h)
@@ -93,30 +84,36 @@ def test_it_is_named_and_who_waited_for_whom_is_said(start):
     assert len({s.labels['lock_addr'] for s in by_lock.samples}) == 1
     assert {s.labels.get('lock') for s in h.profile('block?labels=lock').samples if 'takes_it' in s.frames} == {'hot_lock'}
     text = h.get('/debug/pprof/mutex?view=pairs').text
-    pairs = collections.Counter()
+    pairs, drawn = collections.Counter(), 0
     for delay, n, pair in re.findall(r'^(\d+) (\d+) (\S.* <- .*)$', text, re.M):
         pairs[pair] += int(delay)
+        drawn += int(n)
     # Of the first wait of all nobody may know yet who gave the lock back.
     pairs.pop('takes_it <- ' + UNKNOWN, 0)
-    assert [pair for pair, delay in pairs.most_common()] == ['takes_it <- holds_long', 'takes_it <- holds_short']
-    # Each wait once, whole: 700 of them are drawn, with a standard deviation of 2 percent.
+    assert set(pairs) == {'takes_it <- holds_long', 'takes_it <- holds_short'}
+    # Each wait once, whole: 700 of them are drawn, with a standard deviation of 2 percent.  On a busy machine waits are
+    # longer, and fewer.
     share = pairs['takes_it <- holds_long'] / sum(pairs.values())
-    assert abs(share - p.total('delay', having='holds_long') / p.total('delay')) < 0.11
-    assert abs(sum(pairs.values()) / h.profile('block').total('delay', having='takes_it') - 1) < 0.05
+    print(share, p.total('delay', having='holds_long') / p.total('delay'), drawn)
+    at_most(abs(share - p.total('delay', having='holds_long') / p.total('delay')), 0.11 * max(1, 700 / drawn) ** 0.5)
+    at_most(abs(sum(pairs.values()) / h.profile('block').total('delay', having='takes_it') - 1), 0.05)
 
 
+@undisturbed
 def test_sampled_sums_are_the_same(start):
     """Of some 1800 waits of 20 ms one in two or three is counted with a rate of 50 ms, of as many unlocks one in four
-    with a fraction of 4: standard deviations of 3 and 8 percent, and tolerances of more than five of them."""
+    with a fraction of 4: standard deviations of 3 and 8 percent, and tolerances of more than five of them.  On a busy
+    machine there are a hundred unlocks: a standard deviation of 17 percent, and one run of a hundred is outside."""
     h = start(['lock_shares', 16], BLOCK_RATE='50ms', MUTEX_FRACTION=4)
     truth = truth_of(h)
     waits, waited = truth.block['takes_it']
     p = h.profile('block')
     assert p.period == 1
-    assert 0.83 < p.total('delay', having='takes_it') / waited < 1.17
+    at_most(abs(p.total('delay', having='takes_it') / waited - 1), 0.17)
     p = h.profile('mutex')
     assert p.period == 1
-    assert 0.6 < p.total('delay') / waited < 1.45
+    at_least(p.total('delay') / waited, 0.6)
+    at_most(p.total('delay') / waited, 1.45)
 
 
 def test_rates_at_run_time_and_windows(start):
@@ -187,19 +184,18 @@ def check(h, waiter, waits, holder, lock, exactly=True, unlearned=0):
         assert counted <= waits
         at_least(counted, waits)
     if holder is None:
-        assert mutex.total('delay') < 0.02 * ns, mutex.flat('delay')
+        at_most(mutex.total('delay'), 0.02 * ns)
         return
     mine = [s for s in mutex.samples if holder in s.frames]
     assert mine, mutex.flat('delay')
     # Up to the unlock; a waiter comes back later.
-    is_close(sum(s.values['delay'] for s in mine), truth.mutex.get(holder, ns), above=0.05,
-             below=0.1 + 1.5 * unlearned / waits)
+    is_charged(sum(s.values['delay'] for s in mine), truth.mutex.get(holder, ns), below=0.1 + 1.5 * unlearned / waits)
     if exactly:
         counted = sum(s.values['contentions'] for s in mine)
         assert counted <= waits
         at_least(counted, waits)
     assert {s.labels.get('lock') for s in mine} == {lock}
-    assert mutex.total('delay') < 1.05 * sum(s.values['delay'] for s in mine) + 0.02 * ns
+    at_most(mutex.total('delay'), 1.05 * sum(s.values['delay'] for s in mine) + 0.02 * ns)
 
 
 @pytest.mark.parametrize('case', WAITS)
@@ -262,12 +258,14 @@ def seconds_of(text):
     return float(m[1]) * {'mins': 60, 's': 1, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}[m[2]]
 
 
+@undisturbed
 def test_pprof_reads_both_forms_alike(start, go, tmp_path):  # noqa: F811
     """Go's own text of a mutex is read as the fraction's multiple."""
     h = start(['lock_shares', 8, 1500], MUTEX_FRACTION=5)
     truth_of(h)
     for kind in ('block', 'mutex'):
         total = h.profile(kind).total('delay') / 1e9
+        at_least(total, 1e-3)           # of few unlocks none may be sampled
         for source in (kind, kind + '?debug=1'):
             out = pprof(go, tmp_path, '-top', h.desk.url('/debug/pprof/' + source))
             assert 'Type: delay\n' in out

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from test_locks import ALL, at_least, is_close, truth_of, undisturbed
+from test_locks import ALL, is_charged, is_close, truth_of
+from undisturbed import at_least, at_most, undisturbed
 
 # What it measures itself, it prints as test/host/lock_truth.h does.
 COMMON = '''
@@ -136,7 +137,7 @@ def test_std_mutex(start, std):
     block, mutex = h.profile('block?labels=lock'), h.profile('mutex?labels=lock')
     is_close(block.total('delay', having='waits_mutex'), waited)
     # The first four or five waits show that its futex is a lock.
-    is_close(mutex.total('delay', having='holds_mutex'), truth.mutex['holds_mutex'], below=0.25, above=0.05)
+    is_charged(mutex.total('delay', having='holds_mutex'), truth.mutex['holds_mutex'], below=0.25)
     # It waits again when another one was quicker; here nobody is.
     at_least(block.total('contentions', having='waits_mutex'), n)
     assert block.total('contentions', having='waits_mutex') <= 1.2 * n
@@ -150,7 +151,7 @@ def test_std_condvar(start, std):
     h = start([std, 'condvar'], **ALL)
     n, waited = truth_of(h).block['waits_condvar']
     is_close(h.profile('block').total('delay', having='waits_condvar'), waited)
-    assert h.profile('mutex').total('delay') < 0.02 * waited
+    at_most(h.profile('mutex').total('delay'), 0.02 * waited)
 
 
 @pytest.mark.parametrize('case', ['mutex', 'condvar'])
@@ -160,4 +161,4 @@ def test_parking_lot(start, parking_lot, case):
     h = start([parking_lot, case], **ALL)
     n, waited = truth_of(h).block['waits_' + case]
     is_close(h.profile('block').total('delay', having='waits_' + case), waited)
-    assert h.profile('mutex').total('delay') < 0.02 * waited
+    at_most(h.profile('mutex').total('delay'), 0.02 * waited)
