@@ -2,6 +2,7 @@
 import collections
 
 from mariadb import Client, Load, start_server
+from undisturbed import at_least, undisturbed
 
 SPINS = '''
 import sys, threading
@@ -22,6 +23,7 @@ def by_lock(p):
     return sums.most_common()
 
 
+@undisturbed
 def test_python_threads_wait_for_the_gil(start):
     """Of three threads that compute one has the interpreter's lock, and two wait on its condition."""
     h = start(['/usr/bin/python3', '-c', SPINS])
@@ -29,7 +31,8 @@ def test_python_threads_wait_for_the_gil(start):
     p = h.profile('block?seconds=4&labels=lock')
     # Less on a machine that lets them wait for a processor.
     waited = p.total('delay', having='_PyEval_EvalFrameDefault') / p.duration_nanos
-    assert 1 < waited < 2.1, waited
+    assert waited < 2.1
+    at_least(waited, 1)
     name, ns = by_lock(p)[0]
     assert name == '_PyRuntime' and ns > 0.9 * p.total('delay'), by_lock(p)
     # Nobody holds a condition.
@@ -45,7 +48,11 @@ def test_mariadb_waits_for_its_query_cache(start, tmp_path):
     c.ask('insert into d.t values (1), (2), (3)')
     load = Load(path, 8, 'select a, count(*) from d.t group by a')
     try:
-        p = h.profile('mutex?seconds=5&labels=lock')
+        # In five seconds it is held by somebody else some 35 times; on a busy machine four times, or once.
+        for _ in range(12):
+            p = h.profile('mutex?seconds=5&labels=lock')
+            if p.total('contentions') >= 10:
+                break
     finally:
         load.stop()
     assert load.asked > 1000
