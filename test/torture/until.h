@@ -8,12 +8,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static time_t until_end;        /* 0: the end of the input */
+static double until_end;        /* 0: the end of the input */
+
+static inline double until_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 static inline void until(const char *seconds)
 {
 	if (seconds != NULL && atoi(seconds) > 0)
-		until_end = time(NULL) + atoi(seconds);
+		until_end = until_now() + atoi(seconds);
 }
 
 /* Any thread. */
@@ -21,7 +29,7 @@ static __attribute__((noinline)) int until_over(void)
 {
 	struct pollfd input = { STDIN_FILENO, POLLIN, 0 };
 
-	return until_end != 0 ? time(NULL) >= until_end : poll(&input, 1, 0) > 0;
+	return until_end > 0 ? until_now() >= until_end : poll(&input, 1, 0) > 0;
 }
 
 #endif
