@@ -88,5 +88,6 @@ def test_cpp(start):
     p = a.ask(lambda age: a.host.profile('heap?min_age=%d' % age))
     top = by_function(p, 'shop::')
     assert top[0][0] == 'shop::Registry::open_session', top
-    assert top[0][1] > 0.8 * p.total('inuse_space')
+    # 88 % of it: the rest is 2 MB, 32 samples.  For less than 70 % they would have to be 98.
+    assert top[0][1] > 0.7 * p.total('inuse_space')
     assert by_function(a.host.profile('heap'), 'shop::')[0][0] == 'shop::render_page'
