@@ -145,10 +145,13 @@ def test_libc_loads_and_unloads(start):
     nodes = calls('converts', edges)
     nodes['gconv'] = Node('.*', r'.*\.so(\.\d+)?', ['system', 'gconv'], loose=True)
     nodes['system'].callers.append('gconv')
-    h, cpu, heap = judge(start, Graph(nodes), host('converts'))
+
+    def is_seen(cpu):
+        return any('/gconv/' in f for x in cpu.profile.samples for f in x.files)
+    h, cpu, heap = judge(start, Graph(nodes), host('converts'), is_seen)
     assert h.stdout == 'trouble 0\n'
     assert_right(cpu, heap, lost=0.02)
-    assert any('/gconv/' in f for x in cpu.profile.samples for f in x.files), 'no library of libc was seen'
+    assert is_seen(cpu), 'no library of libc was seen'
     assert_exact(heap, 'convert', 0.9)      # what the loader takes; the libraries have tables of their own
 
 
@@ -222,9 +225,9 @@ def test_fibers(start):
         all(cpu.having(name).weight['cut'] > 0 for name in cut) and all(cpu.having(name).total > 0 for name in exact)))
     assert h.stdout == 'all came back\n'
     # In the middle of a switch, which has no tables, sp is of one stack and rbp of another: one tick in
-    # 15,000 as measured, of four samples.
+    # 15,000 as measured, of four samples, or of eight on a busy machine: three of these once in a million runs.
     between = [w for w in cpu.wrong if w[2].frames[0] == 'switch_to']
-    assert sum(w[0] for w in between) <= 0.001 * cpu.total + 8, cpu.examples()
+    assert sum(w[0] for w in between) <= 0.001 * cpu.total + 20, cpu.examples()
     assert [w for w in cpu.wrong if w not in between] == [], cpu.examples()
     assert_right(heap)
     for name in exact:
@@ -265,9 +268,9 @@ def test_handlers(start):
     h, cpu, heap = judge(start, Graph(nodes), host('handlers'), lambda cpu: all(cpu.having(n).total > 0 for n in names))
     assert h.stdout == 'outer 1 inner 1 faults 1 jumps 1\n' * 2
     # At the end of libc's longjmp from an alternate stack the caller is on another: one tick in 46,000, of two
-    # samples, as measured.
+    # samples, as measured; so three of eight less than once in a million runs.
     between = [w for w in cpu.lost if len(w[2].frames) == 2]
-    assert sum(w[0] for w in between) <= 0.0001 * cpu.total + 8, cpu.examples()
+    assert sum(w[0] for w in between) <= 0.0001 * cpu.total + 20, cpu.examples()
     assert cpu.wrong == [] and len(between) == len(cpu.lost), cpu.examples()
     for name in names:
         assert_exact(cpu, name)
