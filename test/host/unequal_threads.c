@@ -1,11 +1,18 @@
 /* unequal_threads -- threads of every origin and unequal load: the first one, pthreads joinable
  * and detached, C11's, one by clone with thread-local data of its own.  For each line of input, a
  * number F, they use 2, 1, 0.5, 0.25 and 1 times F seconds of CPU time, all but the first in bursts
- * with sleeps in between, which end with one of 30 ms, and say what they have used by their own clocks, and how many slices of
- * equal work in each of three functions, which they draw at random. */
+ * with sleeps in between, and say what they have used by their own clocks, how many slices of equal
+ * work in each of three functions, which they draw at random, and in what lumps the kernel notices
+ * periods of 10 ms of their CPU time.
+ *
+ * The kernel looks at the timers of the thread that its tick finds running.  On a busy machine a
+ * thread with bursts can be missed for long: it begins when a tick has thrown another off the CPU
+ * and is thrown off before the next.  So each thread has a timer of its own like the profiler's,
+ * which is looked at in the same moments, and works on until that has been noticed. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +32,7 @@ static const char *const name[THREADS] = { "as_main", "as_pthread", "as_detached
 					   "as_raw" };
 static double used[THREADS], factor;
 static long slices[THREADS][3];
+static _Atomic long notices[THREADS], periods[THREADS], squares[THREADS];
 static _Atomic int round_number, at_work;
 
 static inline __attribute__((always_inline)) uint64_t kernel(uint64_t x)
@@ -59,20 +67,51 @@ static uint64_t draw(uint64_t *random, unsigned below)
 	return (*random >> 16) % below;
 }
 
-/* Bursts of 1 to 5 ms.  The last LAST_S are without a rest: in bursts that begin with the kernel's tick
- * and end before the next (as where another thread had to be thrown off the CPU) it would never look. */
-#define LAST_S 0.03
+/* SIGUSR2: one period is over for each time that the timer has run out. */
+static void noticed(int signal, siginfo_t *info, void *unused)
+{
+	int me = info->si_value.sival_int;
+	long n = 1 + info->si_overrun;
+
+	(void)signal, (void)unused;
+	periods[me] += n;
+	squares[me] += n * n;
+	notices[me]++;
+}
+
+static void be_noticed(int me)
+{
+	struct itimerspec period = { { 0, 10000000 }, { 0, 10000000 } };
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGUSR2,
+		.sigev_value.sival_int = me,
+	};
+	int timer;
+
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &timer) != 0 ||
+	    syscall(SYS_timer_settime, timer, 0, &period, NULL) != 0)
+		abort();
+}
+
+/* In bursts of 1 to 5 ms, but for the first thread; when the share is used, without a rest until the
+ * kernel has looked. */
 static inline __attribute__((always_inline)) void work(int me, uint64_t *random)
 {
 	double begin = cpu(), burst = begin + 1e-3 * (double)(1 + draw(random, 5)), now;
 	uint64_t x = *random;
+	long before = -1;
 
-	while ((now = cpu()) - begin < share[me] * factor) {
+	while ((now = cpu()) - begin < share[me] * factor || before < 0 || notices[me] == before) {
 		unsigned n = (unsigned)draw(random, 10), which = n < 6 ? 0 : n < 9 ? 1 : 2;
 
 		x = leaf[which](x);
 		slices[me][which]++;
-		if (me != 0 && now > burst && now - begin < share[me] * factor - LAST_S) {
+		if (now - begin >= share[me] * factor) {
+			if (before < 0)
+				before = notices[me];
+		} else if (me != 0 && now > burst) {
 			struct timespec rest = { 0, 1000000 };
 
 			syscall(SYS_nanosleep, &rest, NULL);
@@ -87,6 +126,7 @@ static inline __attribute__((always_inline, noreturn)) void live(int me)
 {
 	uint64_t random = (uint64_t)time(NULL) * 2654435761u + (uint64_t)me * 977 + 1;
 
+	be_noticed(me);
 	for (int seen = 0;; seen++) {
 		while (round_number == seen)
 			syscall(SYS_futex, &round_number, FUTEX_WAIT, seen, NULL, NULL, 0);
@@ -143,11 +183,14 @@ static int clone_raw(void)
 
 int main(void)
 {
+	struct sigaction action = { .sa_sigaction = noticed, .sa_flags = SA_SIGINFO | SA_RESTART };
 	struct timespec moment = { 0, 1000000 };
 	pthread_t t;
 	thrd_t c11;
 	char line[32];
 
+	sigaction(SIGUSR2, &action, NULL);
+	be_noticed(0);
 	pthread_create(&t, NULL, as_pthread, NULL);
 	pthread_create(&t, NULL, as_detached, NULL);
 	pthread_detach(t);
@@ -165,8 +208,8 @@ int main(void)
 		while (at_work != 0)
 			nanosleep(&moment, NULL);
 		for (int i = 0; i < THREADS; i++)
-			printf("truth %s %.6f %ld %ld %ld\n", name[i], used[i], slices[i][0],
-			       slices[i][1], slices[i][2]);
+			printf("truth %s %.6f %ld %ld %ld %ld %ld\n", name[i], used[i], slices[i][0],
+			       slices[i][1], slices[i][2], periods[i], squares[i]);
 		printf("round %d\n", round);
 		fflush(stdout);
 	}
