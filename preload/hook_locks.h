@@ -1,6 +1,7 @@
 /* preload/hook_locks.h -- what the doors of all locks have in common.
  *
  *     a lock      peek: free -> real            else: would it wait? begin, real, end
+ *     a mutex     nobody else there: real       else the same (sampler/mutex_gates.h)
  *     to write    try: done                     else the same
  *     an unlock   hook_unlock.c
  *     a pause     begin, real, end
@@ -12,7 +13,7 @@
  * A peek at a word that an atomic instruction has just written waits until that is through: 0.7 ns
  * on one processor, 3 ns on a newer one (Xeon, family 6, model 207).  Trying first takes no time
  * from a writer of a read-write lock, and leaves none in which another may come; of a mutex it
- * would take two thirds of what a pair takes without threads, so there is the peek. */
+ * would take as much as the peek. */
 #ifndef PRELOAD_HOOK_LOCKS_H
 #define PRELOAD_HOOK_LOCKS_H
 

@@ -9,6 +9,7 @@
 #include "preload/export.h"
 #include "preload/real.h"
 #include "sampler/mapped.h"
+#include "sampler/mutex_gates.h"
 #include "sampler/sys.h"
 #include "sampler/threads.h"
 
@@ -45,6 +46,8 @@ static void will_go(const void *p, size_t n)
 /* A file may be shorter than its mapping. */
 static void will_be(const void *at, size_t n, int protection, int flags)
 {
+	if ((flags & MAP_SHARED) != 0)
+		mutex_gates_others();
 	if ((flags & MAP_FIXED) != 0 &&
 	    ((protection & PROT_READ) == 0 || (flags & MAP_ANONYMOUS) == 0))
 		will_go(at, n);
@@ -91,6 +94,13 @@ EXPORT int munmap(void *p, size_t n)
 	if (result == 0)
 		mapped_gone((uintptr_t)p, round_up(n, PAGE), ticket);
 	return result;
+}
+
+/* What another process may have a lock in is no anonymous memory. */
+EXPORT void *shmat(int id, const void *at, int flags)
+{
+	mutex_gates_others();
+	return real.shmat(id, at, flags);
 }
 
 /* --- mremap ---------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "sampler/cpu.h"
 #include "sampler/cpu_ctl.h"
 #include "sampler/locks.h"
+#include "sampler/mutex_gates.h"
 #include "sampler/os.h"
 #include "sampler/self.h"
 #include "sampler/thread_names.h"
@@ -114,6 +115,7 @@ static struct thread_slot *announce(const pthread_attr_t *attr, real_start start
 {
 	struct thread_slot *slot;
 
+	mutex_gates_others();
 	threads_settle();
 	if (self.phase == SELF_NEW)
 		threads_enter(NULL);

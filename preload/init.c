@@ -15,6 +15,7 @@
 #include "httpd/desk.h"
 #include "preload/config.h"
 #include "preload/fork.h"
+#include "preload/hook_mutex.h"
 #include "preload/hook_unlock.h"
 #include "preload/libunwind.h"
 #include "preload/real.h"
@@ -311,6 +312,7 @@ __attribute__((constructor)) static void init(int argc, char **argv, char **envp
 	(void)argv;
 	environment = envp;
 	real_resolve();
+	hook_mutex_resolved();
 	hook_unlock_resolved();
 	if (is_wanted()) {
 		start_ground();

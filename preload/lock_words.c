@@ -38,9 +38,7 @@ static bool word_says_held(const pthread_mutex_t *m, int kind)
 	return ((kind & PRIORITY_PROTECT) != 0 ? word & ~CEILING : word) != 0;
 }
 
-size_t mutex_peek = offsetof(pthread_mutex_t, __data.__owner);
-
-static bool is_held(const pthread_mutex_t *m)
+bool mutex_is_held(const pthread_mutex_t *m)
 {
 	int kind = LOCK_WORD(m->__data.__kind);
 	int32_t holder;
@@ -51,16 +49,6 @@ static bool is_held(const pthread_mutex_t *m)
 	}
 	return word_says_held(m, kind) &&
 	       (!knows_holder(kind) || LOCK_WORD(m->__data.__owner) != caller());
-}
-
-bool mutex_is_held(const pthread_mutex_t *m)
-{
-	bool is = is_held(m);
-
-	if (is && mutex_peek != offsetof(pthread_mutex_t, __data.__lock))
-		__atomic_store_n(&mutex_peek, offsetof(pthread_mutex_t, __data.__lock),
-				 __ATOMIC_RELAXED);
-	return is;
 }
 
 bool mutex_gives_way(const pthread_mutex_t *m)

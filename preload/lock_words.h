@@ -47,16 +47,16 @@ static inline bool reads_0(const void *word)
 #endif
 }
 
-/* Where the peek at a mutex looks, from its beginning.  At __owner, which is 0 while nobody has it,
- * until a thread of this process has to wait for one; from then on at __lock.  They differ for the
- * few ns in which a mutex is taken or given back: of short turns that others wait for that would be
- * half of the waits, so it is only for a process in which nobody waits.  And __lock was mostly just
- * written by an atomic instruction, which the peek would wait for (hook_locks.h). */
-extern HIDDEN size_t mutex_peek;
+/* Which of the two when: sampler/mutex_gates.h.  All kinds say by their owner that they are free,
+ * also those whose word is not 0 then. */
+static inline bool mutex_has_no_owner(const pthread_mutex_t *m)
+{
+	return reads_0(&m->__data.__owner);
+}
 
 static inline bool mutex_looks_free(const pthread_mutex_t *m)
 {
-	return reads_0((const char *)m + mutex_peek);
+	return reads_0(&m->__data.__lock);
 }
 
 #define RWLOCK_WRITE_PHASE 1u
@@ -88,8 +88,7 @@ static inline bool spin_is_free(const pthread_spinlock_t *s)
 
 /* --- where the peek has said no -------------------------------------------------------------- */
 
-/* The caller would have to wait; false if it is refused at once, or has it already.  Of a mutex:
- * then mutex_peek is changed, too. */
+/* The caller would have to wait; false if it is refused at once, or has it already. */
 bool mutex_is_held(const pthread_mutex_t *m);
 bool rwlock_is_held_to_read(const pthread_rwlock_t *l);
 bool rwlock_is_held_to_write(const pthread_rwlock_t *l);

@@ -104,6 +104,7 @@ typedef int (*real_child)(void *);
 	X(int, munmap, (void *p, size_t n), (p, n))                                                \
 	X(void *, mremap, (void *p, size_t had, size_t n, int flags, void *to),                    \
 	  (p, had, n, flags, to))                                                                  \
+	X(void *, shmat, (int id, const void *at, int flags), (id, at, flags))                     \
 	X(int, brk, (void *end), (end))                                                            \
 	X(void *, sbrk, (intptr_t by), (by))
 

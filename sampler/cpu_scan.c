@@ -15,6 +15,7 @@
 #include "sampler/cpu_timers.h"
 #include "sampler/log.h"
 #include "sampler/looks.h"
+#include "sampler/mutex_gates.h"
 #include "sampler/os.h"
 #include "sampler/status.h"
 #include "sampler/stills.h"
@@ -192,6 +193,7 @@ static void meet(int tid)
 			arm_new(slot);
 		return;
 	}
+	mutex_gates_others();
 	slot = threads_claim();
 	if (slot != NULL) {
 		slot->scanned = true;

@@ -10,7 +10,7 @@
  * whoever of the waiters comes next.  (With charges to the last holder alone a long holder's 82 %
  * among three short ones' 17 % became 30 to 70.)  The stack is that of the unlock.
  *
- *     lock    peek: free -> real      (nothing of ours is written)
+ *     lock    peek (mutex_gates.h): free -> real      (nothing of ours is written)
  *             peek: held -> chosen? -> slot: W += w, S += w * now -> real -> slot: W -= w ...
  *     unlock  nobody waits (lock_gates.h), or the filter: not for this one -> real
  *             slot: charge = W * now - S -> real -> stack, counters

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "sampler/compiler.h"
 #include "sampler/count.h"
@@ -262,9 +263,13 @@ static void begin_group(struct group *g, const struct maps_line *line)
 	g->image = line->offset == 0 ? line->start : 0;
 }
 
-static void note_special(const struct maps_line *line, bool permanent)
+/* What the program was told at its start is above its first frame.  Under valgrind that is not what
+ * the kernel calls [stack]. */
+static void note_main_stack(const struct maps_line *line)
 {
-	if (permanent && line->path_len == 7 && memcmp(line->path, "[stack]", 7) == 0)
+	uintptr_t told = getauxval(AT_EXECFN);
+
+	if (told >= line->start && told < line->limit)
 		modules.main_stack_hi = line->limit;
 }
 
@@ -289,7 +294,8 @@ int modules_line(const struct maps_line *line, void *arg)
 	struct module *m;
 	uintptr_t own = (uintptr_t)&modules_line;
 
-	note_special(line, permanent);
+	if (permanent)
+		note_main_stack(line);
 	/* The vsyscall page is not in the lower half. */
 	if ((line->start >> 47) != 0)
 		return 0;

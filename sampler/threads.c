@@ -7,6 +7,7 @@
 
 #include "sampler/count.h"
 #include "sampler/limits.h"
+#include "sampler/mutex_gates.h"
 #include "sampler/os.h"
 #include "sampler/random.h"
 #include "sampler/self.h"
@@ -273,6 +274,8 @@ void threads_enter(struct thread_slot *slot)
 	if (!is_ours())
 		return;
 	tid = os_gettid();
+	if (tid != threads.pid)
+		mutex_gates_others();
 	if (slot == NULL)
 		slot = threads_find(tid);
 	if (slot == NULL)

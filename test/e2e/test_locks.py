@@ -207,6 +207,13 @@ def test_each_way_to_wait(start, case):
           unlearned=5 if case == 'three' else 0)
 
 
+@pytest.mark.parametrize('case, holder', [('mmap', UNKNOWN), ('shmat', UNKNOWN), ('timer', 'holds_shared')])
+@undisturbed
+def test_who_makes_no_thread_waits_all_the_same(start, case, holder):
+    check(start(['lock_alone', case], CHILDREN='none', **ALL), 'waits_shared', 40, holder,
+          None if holder == UNKNOWN else 'own')
+
+
 @undisturbed
 def test_a_reader_waits_behind_a_writer_that_waits(start):
     """While others still read; on both of them the readers' unlock is charged."""

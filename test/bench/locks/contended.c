@@ -12,6 +12,7 @@
  * without the doors, in turns of some 20 us, and the median of the turns' differences is printed.
  *
  * Usage: contended [-n turns] [-d frames] [-e events in a turn] */
+#include "preload/hook_mutex.h"
 #include "preload/hook_unlock.h"
 #include "preload/lock_words.h"
 #include "preload/real.h"
@@ -19,6 +20,7 @@
 #include "sampler/locks.h"
 #include "sampler/modules.h"
 #include "sampler/modules_scan.h"
+#include "sampler/mutex_gates.h"
 #include "sampler/sample.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"
@@ -123,6 +125,8 @@ static void begin(void)
 	threads_enter(NULL);
 	self.slot->stack_hi = modules_main_stack_hi();
 	self.slot->stack_lo = self.slot->stack_hi - (128u << 20);
+	hook_mutex_resolved();
+	mutex_gates_others();
 	hook_unlock_resolved();
 	mutex.__data.__lock = 1;
 	mutex.__data.__owner = 1;       /* where the first peek looks */
