@@ -4,7 +4,6 @@
 #include <sys/syscall.h>
 
 #include "sampler/sys.h"
-#include "sampler/ticks.h"
 
 static clock_reader reader;
 
@@ -16,7 +15,6 @@ void clock_set_reader(clock_reader vdso)
 void clock_forbid_counter(void)
 {
 	clock_set_reader(NULL);
-	ticks_forbid_counter();
 }
 
 int clock_read(clockid_t clock, struct timespec *t)

@@ -12,7 +12,6 @@
 #include "sampler/random.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"
-#include "sampler/ticks.h"
 
 /* It looks at what may be a frame of somebody else by now. */
 #define UNCHECKED __attribute__((no_sanitize("address", "thread"), noinline))
@@ -23,6 +22,7 @@ _Atomic uint16_t locks_filter[1u << LOCKS_FILTER_BITS];
 static struct {
 	_Atomic int      on;            /* bits of what there is */
 	_Atomic uint64_t block_rate, mutex_fraction;
+	uint32_t         coarse_step;   /* of pace_choose's clock */
 } locks;
 
 /* Of all threads, beside the paces of each (self.h). */
@@ -103,7 +103,7 @@ static UNCHECKED bool is_under_way(const struct locks_wait *now)
 	return now < was && was->begin_ns == self.lock.begin_ns && was->slot == self.lock.slot;
 }
 
-static void enter_slot(struct locks_wait *w)
+static NOINLINE void enter_slot(struct locks_wait *w)
 {
 	_Atomic uint16_t *cell = locks_cell(w->lock);
 
@@ -141,9 +141,9 @@ static bool is_known(void)
 	return likely(self.phase == SELF_READY) || introduce();
 }
 
-static uint32_t now_for_pace(void)
+static uint32_t for_pace(uint64_t ns)
 {
-	return (uint32_t)(ticks_now() >> 10);
+	return (uint32_t)(ns >> 10);
 }
 
 /* False: the wait is not chosen. */
@@ -156,10 +156,12 @@ static bool begin(struct locks_wait *w, const void *lock, struct self_pace *pace
 	w->perhaps = false;
 	if (!wants_any() || threads_sealed() || !is_known())
 		return false;
-	w->weight = pace_choose(pace, all, now_for_pace(), &self.random);
-	if (w->weight == 0)
+	w->weight = pace_choose(pace, all, for_pace(os_coarse_ns()), locks.coarse_step,
+				&self.random);
+	if (likely(w->weight == 0))
 		return false;
 	w->begin_ns = os_monotonic_ns();
+	pace_chosen(pace, all, for_pace(w->begin_ns));
 	return true;
 }
 
@@ -186,7 +188,7 @@ static bool thin_mutex(struct pace_amount *a, uint64_t now_ns)
 
 	if (fraction > 1 && random_next(&self.random) % fraction != 0)
 		return false;
-	if (!pace_thin(&self.lock_charges, &all_charges, (uint32_t)(now_ns >> 10), a, &self.random))
+	if (!pace_thin(&self.lock_charges, &all_charges, for_pace(now_ns), a, &self.random))
 		return false;
 	a->contentions *= fraction;
 	a->delay_ns *= fraction;
@@ -231,7 +233,7 @@ static void was_in_slot(struct locks_wait *w, enum locks_end end)
 
 	w->charged = take_out(end == LOCKS_GOT && !threads_sealed());
 	if (charges >= CHARGES_OF_A_WAIT && !threads_sealed())
-		pace_was_dear(&self.lock_waits, &all_waits, now_for_pace(),
+		pace_was_dear(&self.lock_waits, &all_waits, for_pace(os_coarse_ns()),
 			      1 + charges / CHARGES_OF_A_WAIT);
 }
 
@@ -295,6 +297,7 @@ int locks_init(uint64_t budget_bytes)
 {
 	int err = lock_sites_init_block(budget_bytes / 2);
 
+	locks.coarse_step = for_pace(os_coarse_step_ns());
 	if (err < 0)
 		return err;
 	atomic_store(&locks.on, HAS_BLOCK);

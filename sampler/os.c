@@ -373,6 +373,19 @@ HOT uint64_t os_monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+HOT uint64_t os_coarse_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t os_coarse_step_ns(void)
+{
+	struct timespec t = { 0, 10000000 };    /* of the slowest kernel (CONFIG_HZ_100) */
+
+	sys_call2(SYS_clock_getres, CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_nsec;
+}
+
 uint64_t os_realtime_ns(void)
 {
 	return read_clock(CLOCK_REALTIME);

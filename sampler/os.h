@@ -119,6 +119,10 @@ int os_gettid(void);
 int os_getpid(void);
 /* CLOCK_MONOTONIC and CLOCK_REALTIME, ns. */
 uint64_t os_monotonic_ns(void);
+/* The former as it was at the kernel's last tick, for a quarter of the price; and the time between
+ * two of its ticks. */
+uint64_t os_coarse_ns(void);
+uint64_t os_coarse_step_ns(void);
 uint64_t os_realtime_ns(void);
 /* CPU time that thread tid of this process (0: the calling one) has used, ns; 0 when it is gone. */
 uint64_t os_thread_cpu_ns(int tid);

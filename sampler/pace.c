@@ -7,16 +7,19 @@
  * at most. */
 #define DEAR_MAX (1u << 23)
 
-/* The last event may be as good as in the future: a dear one. */
-static void calm_down(struct self_pace *p, uint32_t now, uint32_t unit)
+/* The last event may be as good as in the future: a dear one.  In one step of the clock there may
+ * be no time at all. */
+static void calm_down(struct self_pace *p, uint32_t now, uint32_t step, uint32_t unit)
 {
 	uint32_t quiet = now - p->last;
 
 	if (p->last - now <= DEAR_MAX)
 		return;
 	p->last = now;
+	if (likely(quiet <= step) || p->shift == 0)
+		return;
 	quiet /= unit;
-	if (likely(quiet == 0) || p->shift == 0)
+	if (quiet == 0)
 		return;
 	p->shift = quiet < p->shift ? (uint8_t)(p->shift - quiet) : 0;
 	p->taken = 0;
@@ -68,13 +71,14 @@ static bool is_seldom(uint32_t last, uint32_t now)
 	return last != 0 && quiet >= PACE_SELDOM && quiet < UINT32_MAX / 2;
 }
 
-uint32_t pace_choose(struct self_pace *p, struct crowd *all, uint32_t now, uint64_t *random)
+uint32_t pace_choose(struct self_pace *p, const struct crowd *all, uint32_t now, uint32_t step,
+		     uint64_t *random)
 {
 	uint32_t last = p->last;
 	uint64_t draw = 0;
 	unsigned shift;
 
-	calm_down(p, now, PACE_QUIET / 2);
+	calm_down(p, now, step, PACE_QUIET / 2);
 	shift = p->shift;
 	if (shift != 0) {
 		draw = random_next(random);
@@ -90,9 +94,13 @@ uint32_t pace_choose(struct self_pace *p, struct crowd *all, uint32_t now, uint6
 		if (draw >> (64 - shift) != 0)
 			return 0;
 	}
+	return UINT32_C(1) << shift;
+}
+
+void pace_chosen(struct self_pace *p, struct crowd *all, uint32_t now)
+{
 	took(p, now, PACE_CHOOSE_MAX);
 	crowd_took(all, now, 1, PACE_CHOOSE_MAX);
-	return UINT32_C(1) << shift;
 }
 
 bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random)
@@ -110,7 +118,7 @@ bool pace_in_proportion(struct pace_amount *a, uint64_t rate, uint64_t *random)
 bool pace_thin(struct self_pace *p, struct crowd *all, uint32_t now, struct pace_amount *a,
 	       uint64_t *random)
 {
-	calm_down(p, now, 4 * PACE_QUIET);
+	calm_down(p, now, 0, 4 * PACE_QUIET);
 	if (!pace_in_proportion(a, UINT64_C(1) << common_shift(p, all, now), random))
 		return false;
 	took(p, now, PACE_THIN_MAX);

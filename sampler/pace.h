@@ -7,8 +7,12 @@
  * and so does a time without events, so that of a thread which seldom waits all is taken.  What is
  * dear counts as several.  Each is also as seldom as all threads together demand (crowd.h).
  *
+ * Most events are left out, and the exact time is a great part of what they take: pace_choose goes
+ * by a clock that stands still for a few ms (CLOCK_MONOTONIC_COARSE), and what it says of a time
+ * without events may be too short by that.
+ *
  * Context   one thread, whose self_pace it is; a handler in between may cost or add a sample.
- * Time      in units of about a us, of 32 bits: they go round in half an hour at least. */
+ * Time      in units of 1024 ns, of 32 bits: they go round in 73 minutes. */
 #ifndef SAMPLER_PACE_H
 #define SAMPLER_PACE_H
 
@@ -36,8 +40,11 @@ struct pace_amount {
 	uint64_t contentions, delay_ns;
 };
 
-/* The weight of this event; 0: it is not taken. */
-uint32_t pace_choose(struct self_pace *p, struct crowd *all, uint32_t now, uint64_t *random);
+/* The weight of this event; 0: it is not taken.  now: of a clock that goes in steps of so much. */
+uint32_t pace_choose(struct self_pace *p, const struct crowd *all, uint32_t now, uint32_t step,
+		     uint64_t *random);
+/* It was. */
+void pace_chosen(struct self_pace *p, struct crowd *all, uint32_t now);
 
 /* The last one that was taken is over, and was so many times as dear as others. */
 void pace_was_dear(struct self_pace *p, struct crowd *all, uint32_t now, uint32_t times);

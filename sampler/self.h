@@ -32,8 +32,8 @@ struct thread_slot;
 
 /* How many of one kind of event are taken (locks.c): each with probability 1 / 2^shift. */
 struct self_pace {
-	uint32_t last;                  /* ticks of the last one */
-	uint32_t since;                 /* ticks of the first of those taken */
+	uint32_t last;                  /* when the last one was, about */
+	uint32_t since;                 /* the first of those taken */
 	uint16_t taken;                 /* how many */
 	uint8_t  shift;
 };

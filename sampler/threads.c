@@ -17,10 +17,11 @@ _Thread_local struct self self __attribute__((tls_model("initial-exec")));
 #define HINTS      4096
 #define PAGE_BYTES 4096u        /* or a part of one, where pages are larger */
 
+_Atomic bool threads_are_sealed;
+
 static struct {
 	unsigned         depth;
 	size_t           deep_at, own_at, stride;       /* of a slot, bytes from its begin */
-	_Atomic bool     sealed;
 	_Atomic int      pid;           /* whose slots these are; 0 before threads_init */
 	_Atomic uint32_t forks;         /* from the first process to this one */
 	void (*settle)(void);
@@ -65,12 +66,7 @@ unsigned threads_depth(void)
 
 void threads_seal(bool sealed)
 {
-	threads.sealed = sealed;
-}
-
-bool threads_sealed(void)
-{
-	return threads.sealed;
+	threads_are_sealed = sealed;
 }
 
 static struct thread_slot *slot_at(char *chunk, unsigned i)
@@ -199,14 +195,14 @@ static void make_new(struct thread_slot *s)
 
 static bool is_ours(void)
 {
-	return !threads.sealed && threads.pid == os_getpid();
+	return !threads_are_sealed && threads.pid == os_getpid();
 }
 
 struct thread_slot *threads_claim(void)
 {
 	bool ours = is_ours();
 
-	if (threads.sealed)
+	if (threads_are_sealed)
 		return NULL;
 	for (unsigned n = 0; ours && n < THREAD_CHUNKS_MAX; n++) {
 		char *chunk = get_chunk(n);
@@ -263,7 +259,7 @@ static void enter(struct thread_slot *slot, int tid)
 
 void threads_enter_as(struct thread_slot *slot, int tid)
 {
-	if (!threads.sealed)
+	if (!threads_are_sealed)
 		enter(slot, tid);
 }
 
@@ -307,14 +303,14 @@ void threads_cut_stack(uintptr_t start, size_t bytes)
 
 HOT struct capture *threads_capture(enum capture_kind kind)
 {
-	if (self.slot == NULL || threads.sealed)
+	if (self.slot == NULL || threads_are_sealed)
 		return NULL;
 	return &self.slot->capture[kind];
 }
 
 COLD bool threads_elsewhere(void)
 {
-	if (threads.sealed || self.tid == 0)
+	if (threads_are_sealed || self.tid == 0)
 		return false;
 	if (self.tid != os_gettid())
 		return true;

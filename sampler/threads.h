@@ -110,7 +110,11 @@ void threads_cut_stack(uintptr_t start, size_t bytes);
 
 /* True: nothing here makes a system call or hands out a slot or a capture, until false again. */
 void threads_seal(bool sealed);
-bool threads_sealed(void);
+extern HIDDEN _Atomic bool threads_are_sealed;
+static inline bool threads_sealed(void)
+{
+	return unlikely(threads_are_sealed);
+}
 
 /* Of the calling thread; NULL without a slot. */
 struct capture *threads_capture(enum capture_kind kind);

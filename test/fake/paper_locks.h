@@ -12,7 +12,6 @@
 #include "sampler/random.h"
 #include "sampler/self.h"
 #include "sampler/threads.h"
-#include "sampler/ticks.h"
 
 #define ONE    RANDOM_WEIGHT_ONE
 #define BUDGET (2u << 20)
@@ -25,16 +24,6 @@ static inline int paper(clockid_t clock, struct timespec *t)
 	(void)clock;
 	*t = (struct timespec){ (time_t)(paper_ns / 1000000000), (long)(paper_ns % 1000000000) };
 	return 0;
-}
-
-/* Instead of the processor's. */
-uint64_t ticks_now(void)
-{
-	return paper_ns;
-}
-
-void ticks_forbid_counter(void)
-{
 }
 
 struct sums { uint64_t contentions, ns; };

@@ -31,6 +31,16 @@ static int begin(void **state)
 	return 0;
 }
 
+/* By an exact clock. */
+static uint32_t take_or_leave(struct self_pace *p, uint32_t now)
+{
+	uint32_t weight = pace_choose(p, &all, now, 0, &seed);
+
+	if (weight != 0)
+		pace_chosen(p, &all, now);
+	return weight;
+}
+
 /* --- choosing -------------------------------------------------------------------------------- */
 
 static void all_seldom_events_are_chosen(void **state)
@@ -40,7 +50,7 @@ static void all_seldom_events_are_chosen(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100000; i++) {
-		assert_int_equal(pace_choose(&p, &all, now, &seed), 1);
+		assert_int_equal(take_or_leave(&p, now), 1);
 		now += SECOND / 1000 + i % 100; /* a thousand a second */
 	}
 }
@@ -55,7 +65,7 @@ static unsigned choose(struct self_pace *p, uint32_t *now, double gap, double se
 	for (n = 0; at < seconds * SECOND; n++, at += gap) {
 		double weight = (double)(UINT64_C(1) << p->shift), is;
 
-		is = (double)pace_choose(p, &all, *now + (uint32_t)at, &seed);
+		is = (double)take_or_leave(p, *now + (uint32_t)at);
 		assert_true(is == 0 || is == weight || is == 1);
 		chosen += is != 0;
 		sum += is - 1;
@@ -110,13 +120,34 @@ static void a_quiet_time_brings_all_back(void **state)
 	choose(&p, &now, 1, 0.5);
 	assert_true(p.shift >= 7);
 	now += 8 * PACE_QUIET;
-	assert_int_equal(pace_choose(&p, &all, now, &seed), 1);
+	assert_int_equal(take_or_leave(&p, now), 1);
 	/* A short one brings some. */
 	choose(&p, &now, 1, 0.5);
 	p.shift = 8;
 	p.last = now;
-	pace_choose(&p, &all, now + PACE_QUIET, &seed);
+	take_or_leave(&p, now + PACE_QUIET);
 	assert_int_equal(p.shift, 6);
+}
+
+/* CONFIG_HZ_100: nobody is quiet because the clock has made a step, and a quiet time is seen. */
+static void a_clock_that_goes_in_steps(void **state)
+{
+	enum { STEP = 9765 };
+	struct self_pace p = { 0 };
+	uint32_t now = 1;
+
+	(void)state;
+	for (; now < 2 * SECOND; now++) {
+		uint8_t shift = p.shift;
+		uint32_t weight = pace_choose(&p, &all, now - now % STEP, STEP, &seed);
+
+		assert_int_equal(p.shift, shift);
+		if (weight != 0)
+			pace_chosen(&p, &all, now);
+	}
+	assert_true(p.shift >= 7);
+	now += 8 * PACE_QUIET + 2 * STEP;
+	assert_int_equal(pace_choose(&p, &all, now - now % STEP, STEP, &seed), 1);
 }
 
 /* Each as dear as twenty: so few are taken that what they cost is as little as what others do, and
@@ -132,7 +163,7 @@ static void what_is_dear_counts_as_several(void **state)
 	for (uint32_t i = 0; i < N; i++) {
 		double weight = (double)(UINT64_C(1) << p.shift), is;
 
-		is = (double)pace_choose(&p, &all, i * GAP, &seed);
+		is = (double)take_or_leave(&p, i * GAP);
 		variance += weight - 1;
 		most = fmax(most, weight);
 		sum += is - 1;
@@ -147,7 +178,7 @@ static void what_is_dear_counts_as_several(void **state)
 	assert_true(fabs(sum) < odds_of_sum(variance, most));
 	/* Cheap ones, and not so many, bring all back. */
 	for (uint32_t i = N; i < 2 * N; i += 8)
-		pace_choose(&p, &all, i * GAP, &seed);
+		take_or_leave(&p, i * GAP);
 	assert_int_equal(p.shift, 0);
 }
 
@@ -165,9 +196,9 @@ static void who_seldom_waits_is_chosen_in_any_crowd(void **state)
 		for (unsigned k = 0; k < 20 * CROWD_TAKEN; k++)
 			crowd_took(&all, now, 1, PACE_CHOOSE_MAX);
 		assert_int_equal(crowd_shift(&all, now), PACE_CHOOSE_MAX);
-		assert_int_equal(pace_choose(&seldom, &all, now, &seed), 1);
-		of_new += pace_choose(&new, &all, now, &seed) != 0;
-		chosen += pace_choose(&other, &all, now, &seed) != 0;
+		assert_int_equal(take_or_leave(&seldom, now), 1);
+		of_new += take_or_leave(&new, now) != 0;
+		chosen += take_or_leave(&other, now) != 0;
 	}
 	/* One in 1024: of 2000 more than 30 by a chance of less than 1 in 10^20. */
 	assert_in_range(of_new, 0, 30);
@@ -180,13 +211,13 @@ static void what_is_very_dear_keeps_a_few_seconds_quiet(void **state)
 	struct self_pace p = { 0 };
 
 	(void)state;
-	assert_int_equal(pace_choose(&p, &all, 77, &seed), 1);
+	assert_int_equal(take_or_leave(&p, 77), 1);
 	for (unsigned i = 0; i < 10; i++)
 		pace_was_dear(&p, &all, 77, UINT32_MAX);
-	assert_int_not_equal(pace_choose(&p, &all, 78, &seed), 1);
+	assert_int_not_equal(take_or_leave(&p, 78), 1);
 	for (uint32_t i = 1; i <= 2; i++)
-		pace_choose(&p, &all, 77 + i * ((1u << 23) + 20 * PACE_QUIET), &seed);
-	assert_int_equal(pace_choose(&p, &all, 77 + 3 * ((1u << 23) + 20 * PACE_QUIET), &seed), 1);
+		take_or_leave(&p, 77 + i * ((1u << 23) + 20 * PACE_QUIET));
+	assert_int_equal(take_or_leave(&p, 77 + 3 * ((1u << 23) + 20 * PACE_QUIET)), 1);
 }
 
 /* --- thinning -------------------------------------------------------------------------------- */
@@ -288,6 +319,7 @@ int main(void)
 		TEST(weights_add_up_whatever_the_pace),
 		TEST(of_many_a_few_thousand_a_second_are_chosen),
 		TEST(a_quiet_time_brings_all_back),
+		TEST(a_clock_that_goes_in_steps),
 		TEST(what_is_dear_counts_as_several),
 		TEST(who_seldom_waits_is_chosen_in_any_crowd),
 		TEST(what_is_very_dear_keeps_a_few_seconds_quiet),
