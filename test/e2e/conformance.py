@@ -2,6 +2,7 @@
 
 Both do what a line on their input says (test/host/does_as_told.c, test/host/go_server/main.go). The Go one is built by the
 newest Go that is here, if that is 1.24 or newer: it proves that a check does not ask for more than Go does."""
+import collections
 import contextlib
 import os
 import re
@@ -50,6 +51,9 @@ class GoDesk(Desk):
         return any(kind == k and finding.startswith(f) for k, f in GO_KNOWN)
 
 
+Waited = collections.namedtuple('Waited', 'least most')
+
+
 class Server:
     """A host that does as it is told."""
 
@@ -68,8 +72,9 @@ class Server:
         return said[:-1]
 
     def fight(self, count, us):
-        """How many ns were waited."""
-        return int(self.tell('fight %d %d' % (count, us))[0].split()[1])
+        """How many ns were waited: at least, and at most. Between the two is what a machine that is busy takes to
+        wake somebody, or lets him stand before he waits."""
+        return Waited(*map(int, self.tell('fight %d %d' % (count, us))[0].split()[1:]))
 
     def samples(self, path, name):
         """Those of a profile that have a frame of that function."""

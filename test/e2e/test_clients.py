@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from clients import need
+from clients import answers_unix, need
 from conformance import Ours, desk  # noqa: F401
 from hosts import Background, eventually
 from profile_message import Read, decode
@@ -98,7 +98,8 @@ def test_one_connection_for_many(desk):
 def test_unix_socket(start, tmp_path):
     path = str(tmp_path / 'desk.sock')
     start(['does_as_told'], wait=False, ADDR='unix:' + path)
-    eventually('it listens', lambda: os.path.exists(path))
+    # The file is there a moment before anybody listens.
+    eventually('it listens', lambda: answers_unix(path))
     head, body = curl('--unix-socket', path, 'http://localhost/debug/pprof/heap')
     assert head.startswith('http/1.1 200') and is_gzip(body)
 
@@ -169,7 +170,7 @@ def test_alloy_scrapes(scraped):
     # One standard deviation of the sampling is 4 %.
     assert grown['memory', 'alloc_space'] == pytest.approx(100 << 20, rel=0.25)
     assert grown['mutex', 'contentions'] >= 10 <= grown['block', 'contentions']
-    assert grown['mutex', 'delay'] > 0.8 * waited < grown['block', 'delay']
+    assert grown['mutex', 'delay'] > 0.99 * waited.least < grown['block', 'delay']
     for name, p in after.items():
         assert (p.duration_nanos > 0) == (name in ('process_cpu', 'fgprof')), name
         assert p.time_nanos > before[name].time_nanos
@@ -193,10 +194,10 @@ def test_alloy_scrapes_godeltaprof(scraped):
     # What is live is what is live.
     assert second['delta_heap'].total('inuse_space', having='keep_blocks') == \
         first['delta_heap'].total('inuse_space', having='keep_blocks') > 0
-    assert second['delta_mutex'].total('delay', having='gives_back') > 0.8 * waited
-    assert second['delta_block'].total('delay', having='waits_for_it') > 0.8 * waited
-    assert scrape('one')['delta_mutex'].total('delay') < 0.2 * waited
-    assert scrape('two')['delta_mutex'].total('delay', having='gives_back') > 0.8 * waited
+    assert second['delta_mutex'].total('delay', having='gives_back') > 0.99 * waited.least
+    assert second['delta_block'].total('delay', having='waits_for_it') > 0.99 * waited.least
+    assert scrape('one')['delta_mutex'].total('delay') < 0.2 * waited.least
+    assert scrape('two')['delta_mutex'].total('delay', having='gives_back') > 0.99 * waited.least
 
 
 def test_alloy_scrapes_with_parameters_of_the_target(server):

@@ -79,8 +79,8 @@ def test_addresses_are_those_of_the_calls(server, desk):
     ('goroutine', ('waits_for_ever', 'spin_here')), ('profile?seconds=1', ('spin_here',))])
 def test_stacks_go_down_to_their_root(spinning, path, names):
     for name in names:
-        found = spinning.samples(path, name)
-        assert found, name
+        # One that runs is seen by a tick: a busy machine may have none for it in 100 ms, which a dump waits.
+        found = eventually('%s is in %s' % (name, path), lambda: spinning.samples(path, name))
         for s in found:
             root = ROOTS[spinning.kind][name]
             assert root in s.frames, s
@@ -101,7 +101,7 @@ def test_an_inlined_call_is_a_line_more_of_its_callers_location(server):
 
 @pytest.mark.check(12)
 def test_live_bytes_are_what_was_allocated(server):
-    """A sampled one stands for 1.156 of these 256 blocks: one standard deviation is 2.5 %; six are a false alarm in 500 million."""
+    """A sampled one stands for 1.156 of these 256 blocks: one standard deviation is 2.5 %; six are a false alarm in 39 million."""
     live = sum(s.values['inuse_space'] for s in server.samples('heap', 'keep_blocks'))
     assert live == pytest.approx(256 * MIB, rel=0.15)
     assert sum(s.values['inuse_space'] for s in server.samples('heap', 'drop_blocks')) == 0
@@ -126,12 +126,13 @@ def test_live_bytes_are_exact_when_all_are_sampled(server):
 
 @pytest.mark.check(12)
 def test_waits_are_what_was_waited(server):
-    """All of these 20 waits are sampled; who waited has measured them, too."""
+    """All of these 20 waits are sampled; who waited and whom they waited for have measured them, too. Go's own clock
+    is one of cycles."""
     for path, name in (('block', 'waits_for_it'), ('mutex', 'gives_back')):
-        found = [s for s in server.samples(path, name) if s.values['delay'] > server.waited // 2]
+        found = [s for s in server.samples(path, name) if s.values['delay'] > server.waited.least // 2]
         assert len(found) == 1, (path, found)
         assert found[0].values['contentions'] == 20
-        assert found[0].values['delay'] == pytest.approx(server.waited, rel=0.2)
+        assert 0.98 * server.waited.least <= found[0].values['delay'] <= 1.02 * server.waited.most
 
 
 @pytest.mark.check(17)
@@ -177,19 +178,24 @@ def test_a_window_shows_who_came(server, desk):
 @pytest.mark.check(21)
 @pytest.mark.parametrize('threads, seconds', [(1, 1), (2, 2)])
 def test_cpu_profile(server, threads, seconds):
-    """Threads that never sleep; a machine that is shared gives them less than these seconds each."""
+    """Threads that never sleep; a machine that is shared gives them less than these seconds each.
+
+    A virtual CPU that is taken away for 50 ms at an end of the window puts that much into it, or leaves it out: not
+    three times in a row, where in one of a hundred it does."""
+    def is_what_was_used():
+        p, used, outside = server.host.profile_and_cpu('profile?seconds=%d' % seconds, threads)
+        assert p.response.headers['content-disposition'] == 'attachment; filename="profile"'
+        assert seconds * 1e9 <= p.duration_nanos
+        assert p.period == 10000000
+        for s in p.samples:
+            assert s.values['cpu'] == s.values['samples'] * p.period
+        return 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05 and \
+            p.total('cpu', having=server.name('spin_here')) > 0.9 * p.total('cpu')
     server.tell('spin %d' % threads)
     try:
-        p, used, outside = server.host.profile_and_cpu('profile?seconds=%d' % seconds, threads)
+        assert any(is_what_was_used() for _ in range(3))
     finally:
         server.tell('rest')
-    assert p.response.headers['content-disposition'] == 'attachment; filename="profile"'
-    assert seconds * 1e9 <= p.duration_nanos
-    assert p.period == 10000000
-    assert 0.9 * used - outside - 0.1 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
-    for s in p.samples:
-        assert s.values['cpu'] == s.values['samples'] * p.period
-    assert p.total('cpu', having=server.name('spin_here')) > 0.9 * p.total('cpu')
 
 
 @pytest.mark.check(23)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from conformance import desk  # noqa: F401
+from hosts import eventually
 
 ROW = r'^\d+ @( 0x[0-9a-f]+)+$'
 
@@ -95,7 +96,7 @@ def test_block_and_mutex(server, desk, name, first):
     for line in lines[2 if name == 'block' else 3:]:
         assert line == '' or line.startswith('#\t') or line in rows, line
     delay = sum(cycles) / int(lines[1].split('=')[1]) * 1e9
-    assert server.waited * 0.8 < before * 0.99 < delay < desk.profile(name).total('delay') * 1.01
+    assert server.waited.least * 0.97 < before * 0.99 < delay < desk.profile(name).total('delay') * 1.01
 
 
 @pytest.mark.check(14)
@@ -115,11 +116,14 @@ def test_counts(desk, name):
     assert counts == sorted(counts, reverse=True)
 
 
+def dump_of(desk):
+    return text_of(desk, 'goroutine?debug=2').rstrip('\n').split('\n\n')
+
+
 @pytest.mark.check(15)
 def test_dump(server, desk):
-    text = text_of(desk, 'goroutine?debug=2')
-    assert re.match(r'^goroutine \d+ \[running\]:\n', text)
-    blocks = text.rstrip('\n').split('\n\n')
+    blocks = dump_of(desk)
+    assert re.match(r'^goroutine \d+ \[running\]:\n', blocks[0] + '\n')
     for block in blocks:
         head, *lines = block.split('\n')
         assert re.match(r'^goroutine \d+ \[[^\]]+\]( \{.*\})?:$', head), head
@@ -128,5 +132,6 @@ def test_dump(server, desk):
             assert re.match(r'^(\S.*\(.*\)|created by .+ in goroutine \d+)$', function), function
             assert re.match(r'^\t.+:\d+( \+0x[0-9a-f]+)?$', where), where
     assert any('%s(' % server.name('waits_for_ever') in b for b in blocks)
-    total = int(re.search(r'total (\d+)', text_of(desk, 'goroutine?debug=1')).group(1))
-    assert abs(len(blocks) - total) <= 1
+    # Of a busy Go server who served a former request may be there yet.
+    eventually('there are as many', lambda: abs(len(dump_of(desk)) - int(re.search(
+        r'total (\d+)', text_of(desk, 'goroutine?debug=1')).group(1))) <= 1)

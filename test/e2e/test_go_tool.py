@@ -15,6 +15,7 @@ import pytest
 from conformance import desk  # noqa: F401
 from golang import STANDALONE, Missing, built, environment_of_go, gos, pprof_of
 from hosts import Background, eventually, program
+from test_listening import neighbours
 
 CLIENTS = ('oldest go', 'newest go', 'stand-alone')
 COMPLAINTS = ['Local symbolization failed', 'Main binary', 'Some binary filenames', 'Try setting',
@@ -129,17 +130,28 @@ def test_raw_is_valid(client, ours):
 
 def test_windows(client, ours):
     """-seconds on everything, all at once; on the CPU profile twice, which Go's own servers refuse."""
-    url = ours.desk.url
+    of_cpu = ('profile', '../pprof/profile')
+
+    def ask(name):
+        return Background(lambda: client.says('-top', '-seconds', '1', ours.desk.url('/debug/pprof/' + name)))
+
+    def spins(name):
+        if top_rows(said[name]).get('spin_here', 0) > 0:
+            return True
+        said[name] = ask(name).get()
+        return False
     ours.tell('spin')
-    asked = {name: Background(lambda name=name: client.says('-top', '-seconds', '1', url('/debug/pprof/' + name)))
-             for name in [p[0] for p in PROFILES] + ['profile', '../pprof/profile', 'wall', '../fgprof']}
-    said = {name: one.get() for name, one in asked.items()}
-    ours.tell('rest')
+    try:
+        asked = {name: ask(name) for name in [p[0] for p in PROFILES] + [*of_cpu, 'wall', '../fgprof']}
+        said = {name: one.get() for name, one in asked.items()}
+        # A dozen clients begin at once: a machine that is busy besides may have no CPU for a thread in its second.
+        for name in of_cpu:
+            eventually('spin_here is in %s' % name, lambda: spins(name))
+            assert 'Type: cpu\n' in said[name]
+    finally:
+        ours.tell('rest')
     for name, text in said.items():
-        assert re.search(r'^Duration: [1-9](\.\d+)?s, Total samples = ', text, re.M), name
-    for name in ('profile', '../pprof/profile'):
-        assert 'Type: cpu\n' in said[name]
-        assert top_rows(said[name])['spin_here'] > 0
+        assert re.search(r'^Duration: [1-9]\d?(\.\d+)?s, Total samples = ', text, re.M), name
     assert 'waits_for_ever' in said['wall']
 
 
@@ -151,15 +163,19 @@ def test_differences(client, ours):
         with open(paths[name], 'wb') as f:
             f.write(ours.desk.get('/debug/pprof/' + name).body)
     ours.tell('late 40 1048576')
-    waited = ours.fight(2, 10000) / 1e9
-    # One standard deviation of the sampling is 6 %.
-    done = {'heap': ('keep_one', 40 << 20), 'allocs': ('keep_one', 40 << 20), 'block': ('waits_for_it', waited),
+    waited = ours.fight(2, 10000)
+    # 20 of these 40 blocks or fewer are sampled once in 27 million times, and all of them are 16 % too much.
+    kept = 0.6 * (40 << 20), 1.2 * (40 << 20)
+    # The client prints four digits.
+    waited = 0.99e-9 * waited.least, 1.01e-9 * waited.most
+    done = {'heap': ('keep_one', kept), 'allocs': ('keep_one', kept), 'block': ('waits_for_it', waited),
             'mutex': ('gives_back', waited)}
     for name, _, _ in PROFILES:
         url = ours.desk.url('/debug/pprof/' + name)
         rows = top_rows(client.says('-top', '-nodecount=300', '-base', paths[name], url))
         if name in done:
-            assert rows[done[name][0]] == pytest.approx(done[name][1], rel=0.4), name
+            function, (least, most) = done[name]
+            assert least <= rows[function] <= most, name
         text = client.says('-top', '-diff_base', url, url)
         # Our own work may be in between.
         assert name == 'mmap' or re.search(r'Showing nodes accounting for 0, 0% of \S+ total', text), (name, text)
@@ -353,9 +369,10 @@ def page(url):
 
 def test_web_page(client, ours):
     """-http, as a browser asks it. The graph wants graphviz in Go 1.19, and is the flame graph now."""
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        address = '127.0.0.1:%d' % s.getsockname()[1]
+    # Not one that the kernel gives away meanwhile: some hosts begin in the second until it is taken again.
+    port, taken = neighbours(socket.AF_INET, '127.0.0.1', 1)
+    taken[0].close()
+    address = '127.0.0.1:%d' % port
     p = client.start('-http=' + address, '-no_browser', ours.desk.url('/debug/pprof/heap'))
     try:
         def answers():
