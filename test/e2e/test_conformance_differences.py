@@ -112,10 +112,13 @@ def test_mutex_text_is_not_counted_twice(server, desk):
             server.tell('fraction %d' % n)
     set_fraction(5)
     try:
+        # Somebody may wait in Go's runtime meanwhile, and that counts as five.
+        before = desk.profile('mutex').total('contentions')
         text = desk.get('/debug/pprof/mutex?debug=1').text
+        after = desk.profile('mutex').total('contentions')
         period = int(re.search(r'^sampling period=(\d+)$', text, re.M).group(1))
         counts = sum(int(n) for n in re.findall(r'^\d+ (\d+) @', text, re.M))
-        assert counts == pytest.approx(desk.profile('mutex').total('contentions'), abs=3)
+        assert before - 3 <= counts <= after + 3
         assert period == (1 if server.kind == 'ours' else 5)
     finally:
         set_fraction(1)
