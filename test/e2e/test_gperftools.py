@@ -1,6 +1,7 @@
 """/pprof/: what google-pprof and jeprof (perl) and go tool pprof make of it, beside what the host did and what
 /debug/pprof/ says."""
 import collections
+import math
 import os
 import re
 import struct
@@ -286,19 +287,25 @@ def test_nothing_waited_and_nothing_was_mapped_is_no_error(start, perl, top):
 # --- profile ----------------------------------------------------------------------------------------------------------
 
 def test_profile_is_the_cpu_time_of_its_window(start):
-    """In steps of a tick, of 10 ms or the kernel's 4, at either end."""
+    """In steps of a tick, of 10 ms or the kernel's 4, at either end.
+
+    A virtual CPU that is taken away for 50 ms there puts that much into the window, or leaves it out: not three times
+    in a row, where in one of a hundred it does."""
     h = start(['spin_split', 0])
-    began, before = time.monotonic(), h.cpu_seconds()
-    r = h.get('/pprof/profile?seconds=2')
-    elapsed, used = time.monotonic() - began, h.cpu_seconds() - before
-    assert r.headers['content-type'] == 'application/octet-stream'
-    words = read_words(r.body)
-    # It spins: what it has used outside of the window is no more than the time there.
-    assert used - (elapsed - 2) - 0.05 <= seconds_of(words) <= used + 0.05
-    assert words.period_us == 10000
-    for _, pcs in words.stacks:
-        for i, pc in enumerate(pcs):
-            assert_is_mapped(pc - (i > 0), words.maps)
+
+    def is_what_was_used():
+        began, before = time.monotonic(), h.cpu_seconds()
+        r = h.get('/pprof/profile?seconds=2')
+        elapsed, used = time.monotonic() - began, h.cpu_seconds() - before
+        assert r.headers['content-type'] == 'application/octet-stream'
+        words = read_words(r.body)
+        assert words.period_us == 10000
+        for _, pcs in words.stacks:
+            for i, pc in enumerate(pcs):
+                assert_is_mapped(pc - (i > 0), words.maps)
+        # It spins, and our thread makes the answer: outside of the window they use no more than the time there, each.
+        return used - 2 * (elapsed - 2) - 0.05 <= seconds_of(words) <= used + 0.05
+    assert any(is_what_was_used() for _ in range(3))
 
 
 def test_profile_at_another_rate(start):
@@ -312,17 +319,22 @@ def test_no_function_is_taken_for_a_signal_handler(start, perl, top):
     """Every stack has the same second frame here, and third, and so on: perl and go would leave it out."""
     h = start(['deep_stack', 'spin'])
     h.wait_for_output('ready')
-    text = perl('google-pprof', '--seconds=2', h.desk.url('/pprof/profile'))
-    words = read_words(text.saved)
-    # From within one function; another is a moment of libc's between two rounds.
-    assert text.unit == 'samples' and text.total == sum(count for count, _ in words.stacks) > 10
-    assert text.flat['deep_spin'] > 0.9 * text.total
-    for name in ('main', 'level_01', 'level_49', 'level_50'):
-        assert text.cum[name] > 0.9 * text.total, name
-    t = top('-seconds=1', '-sample_index=samples', h.desk.url('/pprof/profile'))
-    assert 'File: deep_stack\n' in t.out
-    for name in ('main', 'level_01', 'level_49', 'level_50'):
-        assert t.cum[name] > 0.9 * t.total, name
+
+    def most(read, *names):
+        # From within one function; one in a thousand is a moment of libc's between two rounds.
+        return read.total > 10 and all(read.cum.get(name, 0) > 0.9 * read.total for name in names)
+
+    def perl_finds_it():
+        text = perl('google-pprof', '--seconds=2', h.desk.url('/pprof/profile'))
+        assert text.unit == 'samples' and text.total == sum(count for count, _ in read_words(text.saved).stacks)
+        return most(text, 'main', 'level_01', 'level_49', 'level_50') and text.flat['deep_spin'] > 0.9 * text.total
+
+    def go_finds_it():
+        t = top('-seconds=1', '-sample_index=samples', h.desk.url('/pprof/profile'))
+        assert 'File: deep_stack\n' in t.out
+        return most(t, 'main', 'level_01', 'level_49', 'level_50')
+    # On a machine that is busy there may be few samples.
+    assert any(perl_finds_it() for _ in range(3)) and any(go_finds_it() for _ in range(3))
 
 
 @pytest.mark.check(31)
@@ -339,9 +351,9 @@ def test_without_a_path_it_is_the_profile(start, perl):
 def test_wall_is_the_time_of_all_threads(start, perl, top):
     """Three wait all the time: they have as much of it as the window, which the answer ends."""
     h = start(['wall_shares'])
-    walls.truth(h)
-    began = time.monotonic()
+    began, before = time.monotonic(), walls.truth(h)
     text = perl('google-pprof', h.desk.url('/pprof/wall?seconds=3'))
+    said = walls.between(before, walls.truth(h))
     elapsed = time.monotonic() - began
     words = read_words(text.saved)
     assert words.period_us == 10101
@@ -350,7 +362,14 @@ def test_wall_is_the_time_of_all_threads(start, perl, top):
     assert 3 * 3 - 2 * period <= text.cum['waits_for_ever'] * period <= 3 * elapsed + 2 * period
     # Its threads are ten, with main.
     assert 30 - 2 * period <= seconds_of(words) <= 10 * elapsed + 2 * period
-    assert text.cum['naps_long'] > text.cum['naps_short'] > 0
+    # Four threads nap, and were at it outside of the window, too. The rest is chance: as in test_wall_shares.py, of
+    # half as many looks as there were.
+    looks = text.cum['naps_long'] + text.cum['naps_short']
+    for name in ('naps_long', 'naps_short'):
+        share = said['spent', name] / (said['spent', 'naps_long'] + said['spent', 'naps_short'])
+        off = 6 * math.sqrt(share * (1 - share) * 2 * looks) + 2
+        spent = said['spent', name] / 1e9 / period
+        assert spent - 4 * (elapsed - 3) / period - off <= text.cum[name] <= spent + off, name
     for _, go in gos():
         t = top('-sample_index=samples', h.desk.url('/pprof/wall?seconds=1'), go=go)
         assert t.cum['waits_for_ever'] > 100, go
