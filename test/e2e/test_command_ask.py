@@ -18,6 +18,7 @@ from command import NOBODY, Under, call, installed, line_of, needs_root, shut_in
 from hosts import Background, environment, eventually
 from lint_profile import lint_message
 from profile_kinds import read_url
+from test_listening import by_name, command_line
 
 ALONE = ['--unshare-net', '--']
 
@@ -120,7 +121,8 @@ def test_whose_they_are(installed, under):  # noqa: F811
     with open('/etc/passwd') as f:
         nobody = [line.split(':')[0] for line in f if line.split(':')[2] == str(NOBODY)]
     other = under('sh', '-c', 'exec setpriv --reuid=%d --regid=%d --clear-groups sleep 600' % (NOBODY, NOBODY))
-    eventually('it is nobody', lambda: other.pid in rows(installed, user=NOBODY))
+    # setpriv has been nobody before.
+    eventually('it is nobody', lambda: command_line(by_name(other.pid, NOBODY)) == ['sleep', '600'])
     everybody = rows(installed)
     assert {mine.pid, other.pid} <= set(everybody)
     assert everybody[other.pid][0] == (nobody or [str(NOBODY)])[0] and everybody[mine.pid][0] == 'root'

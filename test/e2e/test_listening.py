@@ -13,7 +13,7 @@ import pytest
 from clients import need
 from command import NOBODY, needs_root, shut_in
 from failing import UnixDesk
-from hosts import LIBRARY, LISTENING, Desk, eventually, program, run
+from hosts import LIBRARY, LISTENING, PATIENCE, Desk, eventually, program, run
 
 
 def said(h, pid=None):
@@ -303,14 +303,16 @@ def test_only_its_user_and_root_may_ask(start):
 
 def test_off_means_no_socket_at_all(tmp_path):
     """In a network of its own there is nothing else to be seen."""
-    script = 'sleep 0.3; cat /proc/net/unix /proc/net/tcp /proc/net/tcp6 /proc/net/udp; ls /proc/$$/task | wc -l'
-    argv = [*shut_in('--unshare-net', '--'), 'bash', '-c', script]
+    script = ('for ((i = 0; i < $0; i++)); do mapfile t < /proc/net/tcp; mapfile u < /proc/net/unix\n'
+              '[[ ${t[*]} == *0100007F:* && ${u[*]} == *@pprofshim.* ]] && break; sleep 0.1; done\n'
+              'cat /proc/net/unix /proc/net/tcp /proc/net/tcp6 /proc/net/udp; ls /proc/$$/task | wc -l')
 
-    def look(addr):
-        return run(argv, ADDR=addr, ONLY='bash', LOG='error', REGISTRY=str(tmp_path))
-    r = look('127.0.0.1:0')
+    def look(addr, tenths):
+        return run([*shut_in('--unshare-net', '--'), 'bash', '-c', script, '%d' % tenths], ADDR=addr, ONLY='bash',
+                   LOG='error', REGISTRY=str(tmp_path))
+    r = look('127.0.0.1:0', 10 * PATIENCE)
     assert '@pprofshim.' in r.stdout and ' 0100007F:' in r.stdout, (r.stdout, r.stderr)
-    r = look('off')
+    r = look('off', 3)
     lines = r.stdout.splitlines()
     assert r.stderr == '' and lines[-1] == '1' and len(lines) == 5, 'no more than headings: ' + r.stdout
     assert os.listdir(tmp_path) == []

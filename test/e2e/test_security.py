@@ -108,7 +108,8 @@ def test_go_tool_pprof_takes_it_from_the_address(start, token_file):
 def test_a_unix_socket_needs_none(start, token_file, tmp_path):
     path = tmp_path / 'desk.sock'
     h = start(WAIT, TOKEN_FILE=token_file, ADDR='unix:%s,127.0.0.1:0' % path, wait=False)
-    eventually('the socket is there', path.exists)
+    # Its file is there a moment before anybody listens.
+    eventually('it listens', lambda: answers(UnixDesk(str(path)), 200))
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(PATIENCE)
         s.connect(str(path))
