@@ -196,8 +196,8 @@ class Desk:
             assert found == [], (kind, found)
         self.last[kind] = body
 
-    def raw(self, data, timeout=2, half_close=False):
-        """Sends these bytes, reads until the desk closes or falls silent."""
+    def raw(self, data, timeout=PATIENCE, half_close=False):
+        """Sends these bytes, reads until the desk closes, or has been silent for so long."""
         with socket.create_connection((self.host, self.port), timeout=timeout) as s:
             try:
                 s.sendall(data)

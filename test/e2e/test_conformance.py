@@ -12,7 +12,7 @@ import pytest
 
 from conformance import GO_OLDEST, LATER, NO_SECONDS, comes_later, desk  # noqa: F401
 from golang import environment_of_go, newest_go
-from hosts import Background, Response, eventually
+from hosts import PATIENCE, Background, Response, eventually
 
 CHECKS = 33
 CUSTOM = '/debug/pprof/example.com/kept'     # go_server has it
@@ -298,7 +298,7 @@ def test_other_methods(desk, method, path):
 # --- framing ---
 
 def test_keep_alive_and_pipelining(desk):
-    c = http.client.HTTPConnection(desk.host, desk.port, timeout=10)
+    c = desk.connection(PATIENCE)
     for _ in range(20):
         c.request('GET', '/debug/pprof/cmdline')
         assert c.getresponse().read()
