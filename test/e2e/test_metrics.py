@@ -144,9 +144,9 @@ def test_cpu_time_of_our_thread_is_the_kernels(start):
 
 
 def test_handler_time_grows_with_ticks_and_stays_below_all_of_it(start):
-    """One in 64 is timed: after 1024 ticks of one thread exactly 16 are."""
+    """One in 64 is timed, of each thread. How many periods a tick stands for is the machine's affair."""
     h = start([program('spin_split'), '0'], CPU_HZ=1000)
-    eventually('1024 ticks', lambda: one(h, 'pprofshim_samples_total', profile='profile') >= 1024)
+    eventually('64 ticks', lambda: one(h, 'pprofshim_handler_cpu_seconds_total', **{'in': 'tick'}) > 0)
     m = metrics(h)
     tick = m[('pprofshim_handler_cpu_seconds_total', ('in', 'tick'))]
     assert 0 < tick < m[('pprofshim_process_cpu_seconds_total',)]
@@ -207,9 +207,17 @@ def test_drops_are_those_of_the_index(start):
     h = start([program('many_stacks'), '20000'], HEAP_RATE=1, MEMORY='1m')
     eventually('drops', lambda: any(v for k, v in metrics(h).items() if k[0] == 'pprofshim_dropped_total'))
     eventually('all blocks', lambda: one(h, 'pprofshim_samples_total', profile='heap') >= 20000)
-    page = h.get('/debug/pprof/').text.partition('given up')[2]
+
+    def drops():
+        return {dict(k[1:])['reason']: v for k, v in metrics(h).items() if k[0] == 'pprofshim_dropped_total'}
+
+    def at_rest():
+        """Our thread tidies up for a while yet: the page is compared when it did nothing meanwhile."""
+        before = drops()
+        page = h.get('/debug/pprof/').text.partition('given up')[2]
+        return (page, before) if drops() == before else None
+    page, m = eventually('nothing more is dropped', at_rest)
     told = {m.group(1): int(m.group(2)) for m in re.finditer(r'<li>(\w+) (\d+): ', page)}
-    m = {dict(k[1:])['reason']: v for k, v in metrics(h).items() if k[0] == 'pprofshim_dropped_total'}
     assert told == {k: v for k, v in m.items() if v} and told
     assert all(REASONS.match(k) for k in m) and len(m) > 20
 
