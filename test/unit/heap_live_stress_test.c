@@ -18,6 +18,7 @@
 #define OWN     4000    /* addresses of a thread: the table is a third full */
 #define SHARED  64
 #define SECONDS 0.5
+#define TURNS   4096u   /* at least, of each thread: on a busy machine it may come late */
 
 static double end_s;
 static uint64_t seed;
@@ -54,7 +55,7 @@ static void use_own(unsigned who)
 	uint64_t random = random_seed(seed + who), *live = all_live[who];
 	struct heap_block b;
 
-	for (unsigned n = 0; n % 1024 != 0 || crowd_now_s() < end_s; n++) {
+	for (unsigned n = 0; n < TURNS || n % 1024 != 0 || crowd_now_s() < end_s; n++) {
 		uint64_t i = random_next(&random) % OWN, number = random_next(&random) | 1;
 		const void *p = own(who, i);
 
@@ -81,7 +82,7 @@ static void use_shared(unsigned who)
 	uint64_t random = random_seed(seed + who);
 	struct heap_block b, stale;
 
-	for (unsigned n = 0; n % 1024 != 0 || crowd_now_s() < end_s; n++) {
+	for (unsigned n = 0; n < TURNS || n % 1024 != 0 || crowd_now_s() < end_s; n++) {
 		uint64_t i = random_next(&random) % SHARED;
 
 		if (random_next(&random) >> 63 != 0) {

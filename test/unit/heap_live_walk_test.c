@@ -20,6 +20,7 @@
 #define SECONDS 0.5
 
 static double end_s;
+static _Atomic bool over;       /* thread 0 has met what it wanted: on a busy machine that is later */
 static uint64_t seed;
 
 static const void *quiet(uint64_t i)
@@ -97,7 +98,7 @@ static void come_and_go_at(unsigned who, unsigned addresses)
 	uint64_t random = random_seed(seed + who);
 	struct heap_block b, stale;
 
-	for (unsigned n = 0; n % 1024 != 0 || crowd_now_s() < end_s; n++) {
+	for (unsigned n = 0; n % 1024 != 0 || !over; n++) {
 		const void *p = busy(random_next(&random) % addresses);
 
 		b = make(random_next(&random) | 1ull << 63);
@@ -117,12 +118,12 @@ static void walk_or_come_and_go(unsigned who)
 		come_and_go_at(who, BUSY);
 		return;
 	}
-	for (unsigned n = 0; n < 3 || crowd_now_s() < end_s; n++) {
+	for (unsigned n = 0; n < 3 || others == 0 || crowd_now_s() < end_s; n++) {
 		others += walk(met);
 		for (uint64_t i = 0; i < QUIET; i++)
 			CROWD_DEMAND(met[i] == 1);
 	}
-	CROWD_DEMAND(others > 0);
+	over = true;
 }
 
 static void quiet_blocks_are_met_once_whatever_comes_and_goes(void **state)
@@ -132,6 +133,7 @@ static void quiet_blocks_are_met_once_whatever_comes_and_goes(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < QUIET; i++)
 		put(quiet(i), i);
+	over = false;
 	end_s = crowd_now_s() + SECONDS;
 	crowd_run(THREADS, walk_or_come_and_go);
 	crowd_check();
@@ -151,7 +153,7 @@ static void look_or_come_and_go(unsigned who)
 		come_and_go_at(who, 1);
 		return;
 	}
-	for (unsigned n = 0; n % 1024 != 0 || crowd_now_s() < end_s; n++) {
+	for (unsigned n = 0; n % 1024 != 0 || met <= 1000 || crowd_now_s() < end_s; n++) {
 		if (n % (1u << 20) == 0)
 			for (size_t i = cells = 0; i < heap_live_end() && cells < COUNT_OF(cell); i++)
 				if (heap_live_at(i, &b))
@@ -166,7 +168,7 @@ static void look_or_come_and_go(unsigned who)
 		}
 	}
 	print_message("%llu met\n", (unsigned long long)met);
-	CROWD_DEMAND(met > 1000);
+	over = true;
 }
 
 static void a_block_is_met_whole_or_not_at_all(void **state)
@@ -178,6 +180,7 @@ static void a_block_is_met_whole_or_not_at_all(void **state)
 		;
 	b = make(UINT64_MAX);
 	assert_int_equal(heap_live_put(busy(0), &b, &stale), HEAP_LIVE_PUT);
+	over = false;
 	end_s = crowd_now_s() + 2 * SECONDS;
 	crowd_run(THREADS, look_or_come_and_go);
 	crowd_check();

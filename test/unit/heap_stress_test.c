@@ -23,7 +23,14 @@
 static double end_s;
 static uint64_t seed;
 static _Atomic bool over;
-static _Atomic uint64_t allocated, bytes_allocated;
+static _Atomic uint64_t allocated, bytes_allocated, generations;
+static bool with_generations;
+
+/* With generations until enough of them have changed: on a busy machine that is later. */
+static bool goes_on(void)
+{
+	return crowd_now_s() < end_s || (with_generations && generations <= 10);
+}
 
 static void take_part(unsigned who)
 {
@@ -31,7 +38,7 @@ static void take_part(unsigned who)
 	static _Atomic int state[THREADS][BLOCKS];
 	uint64_t random = random_seed(seed + who), n = 0, bytes = 0;
 
-	for (unsigned turn = 0; turn % 256 != 0 || crowd_now_s() < end_s; turn++) {
+	for (unsigned turn = 0; turn % 256 != 0 || goes_on(); turn++) {
 		uint64_t owner = (who + (random_next(&random) >> 63)) % THREADS;
 		uint64_t i = (random_next(&random) >> 32) % BLOCKS;
 		uint64_t size = random_next(&random) >> 52;
@@ -64,7 +71,6 @@ static void take_part(unsigned who)
 }
 
 /* A generation after the other, as fast as can be: our thread's part, in this one. */
-static uint64_t generations;
 
 static void note_move(uint32_t row, void *arg)
 {
@@ -83,8 +89,6 @@ static void reclaim_all_the_time(void)
 	heap_table.reclaim.not_before_ns = 0;
 	reclaim_go_on(&heap_table, false, note_move, NULL);
 }
-
-static bool with_generations;
 
 /* Whatever is left is in use: whole blocks at any moment. */
 static void watch(bool change_rate)

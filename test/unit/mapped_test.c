@@ -472,7 +472,7 @@ static void take_part(unsigned who)
 {
 	uint64_t random = random_seed(who + 1);
 
-	for (unsigned turn = 0; turn % 64 != 0 || crowd_now_s() < end_s; turn++) {
+	for (unsigned turn = 0; turn < 1024 || turn % 64 != 0 || crowd_now_s() < end_s; turn++) {
 		unsigned owner = (unsigned)((who + (random_next(&random) >> 63)) % THREADS);
 		unsigned slot = (unsigned)(random_next(&random) >> 32) % SLOTS;
 		uint64_t at = place(owner, slot);

@@ -31,7 +31,7 @@ static void add_and_find(unsigned who)
 {
 	uint64_t random = random_seed(seed + who), hits = 0, n = 0;
 
-	for (; n % 1024 != 0 || crowd_now_s() < end_s; n++) {
+	for (; n < 4096 || n % 1024 != 0 || crowd_now_s() < end_s; n++) {
 		uint32_t id = 1 + (uint32_t)(random_next(&random) % KEYS);
 		struct whole is = wholes_find(&wholes, levels_hash(id));
 
