@@ -13,6 +13,7 @@
 
 #include "sampler/limits.h"
 #include "sampler/os.h"
+#include "sampler/status.h"
 
 /* A thread that sleeps until it is woken, says so, and sleeps again. */
 static int wake[2], awake[2], tid;
@@ -32,15 +33,17 @@ static void *sleeps(void *unused)
 
 static void wait_for_it(void)
 {
+	struct status s;
 	uint64_t before;
 	char byte;
 
 	assert_int_equal(read(awake[0], &byte, 1), 1);
-	/* Until it sleeps: 20 ms without a ns of CPU time. */
+	/* Until it sleeps: 20 ms without a ns of CPU time, and not because it waits for a CPU. */
 	do {
 		before = os_thread_cpu_ns(tid);
 		assert_int_equal(usleep(20000), 0);
-	} while (os_thread_cpu_ns(tid) != before);
+		assert_true(status_read(tid, &s));
+	} while (s.state != 'S' || os_thread_cpu_ns(tid) != before);
 }
 
 static void wake_it(void)
