@@ -78,18 +78,23 @@ static void who_comes_alone_makes_its_own(void **state)
 
 static void of_those_that_come_together_the_first_makes_its_own_and_the_second_rings(void **state)
 {
-	uint64_t when;
+	uint64_t began, when, again;
 
 	(void)state;
 	assert_false(birth(0, APART));
 	for (unsigned i = 1; i < 10; i++)
 		assert_true(birth(i, 1000));
 	assert_int_equal(rings, 1);
+	began = os_monotonic_ns();
 	when = cpu_late_go(arm);
-	assert_true(when > os_monotonic_ns() && when != UINT64_MAX);
+	assert_in_range(when, began + 1000000, UINT64_MAX - 1);
 	assert_int_equal(armed, 0);             /* not yet */
-	assert_int_equal(cpu_late_go(arm), when);
-	assert_in_range(go_on(), 1, 3);
+	again = cpu_late_go(arm);
+	if (os_monotonic_ns() < when) {         /* else we were held up for two milliseconds */
+		assert_int_equal(again, when);
+		assert_int_equal(armed, 0);
+	}
+	assert_in_range(go_on(), 0, 3);
 	assert_int_equal(armed, 9);
 	for (unsigned i = 1; i < 10; i++)
 		assert_true(is_armed[i]);
