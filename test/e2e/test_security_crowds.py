@@ -121,32 +121,35 @@ def test_ten_thousand_connections(start, says):
 
 
 def test_a_flood_that_comes_again_and_again(start):
-    """Each that is closed comes back at once, with a drop of a request; scrapers still get theirs."""
+    """Each that is closed comes back at once, with a drop of a request; scrapers still get theirs.
+
+    One that is held up for 100 ms between its connection and its request is one of the flood by then: where a busy
+    machine does that once in ten thousand times, it does to more than two of 40 once in 100 million."""
     desk = start(WAIT).desk
-    clients = {}
+    clients, lost = {}, 0
 
     def flood():
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             for n in range(400):
-                s = clients.get(n)
                 try:
-                    if s is None:
-                        s = clients[n] = connect(desk)
+                    s = clients[n] = clients.get(n) or connect(desk)
                     s.send(b'G' if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 else b'')
                 except OSError:
-                    s.close()
-                    clients[n] = None
+                    if clients.get(n):
+                        clients.pop(n).close()
     background = Background(flood, repeat=True)
     try:
-        for _ in range(20):
-            still_serves(desk)
-            assert desk.get('/debug/pprof/heap').status == 200
+        for path in ('/debug/pprof/cmdline', '/debug/pprof/heap') * 20:
+            try:
+                still_serves(desk, path)
+            except ConnectionError:
+                lost += 1
+        assert lost <= 2
     finally:
         background.get()
         for s in clients.values():
-            if s is not None:
-                s.close()
+            s.close()
 
 
 def test_a_connection_that_is_used_outlives_those_that_are_not(start):
