@@ -249,8 +249,8 @@ static void a_hot_lock_is_counted_by_few_of_its_waits(void **state)
 	assert_true(fabs((double)m.ns / 1500 - N) < odds_of_sum(variance, most));
 }
 
-/* A wait every 2 ms is not many, and all are taken; but each of these was paid for by
- * some 20 of 800 unlocks: half of them are. */
+/* A wait every ms is not many, and all are taken; but each of these was paid for by some 20 of 800
+ * unlocks, which is as dear as three waits: half of them are, or a quarter. */
 static void waits_that_many_holders_pay_for_are_chosen_less_often(void **state)
 {
 	enum { N = 1000, HOLDERS = 800 };
@@ -263,11 +263,13 @@ static void waits_that_many_holders_pay_for_are_chosen_less_often(void **state)
 		locks_wait_begin(&w, &lock);
 		chosen += w.begin_ns != 0;
 		for (unsigned k = 0; k < HOLDERS; k++)
-			release(&lock, 2500);
+			release(&lock, 1250);
 		locks_wait_end(&w, LOCKS_GOT);
 	}
 	print_message("%u of %u chosen\n", chosen, N);
-	assert_in_range(chosen, 2, N * 5 / 8);        /* 512, seven times the standard deviation of 15 */
+	/* 512 at most, with a deviation of 15; what comes before the first half is left out may take some
+	 * dozens.  Were they as cheap as others, it would be all. */
+	assert_in_range(chosen, 2, N * 3 / 4);
 }
 
 int main(void)
