@@ -1,9 +1,10 @@
 /* stacks_churn [-s SECONDS] [ROUNDS] -- nearly every stack is new, for the CPU and for the heap: each
  * round goes down through DEPTH calls, drawn at random from WAYS places, works there for some 20 us
  * and allocates a block, which one of the next rounds frees.  One block stays, that of keep_one.
- * SECONDS: of CPU time, instead of ROUNDS.  Then it says what it did and, with -s, waits for the end
- * of its input.
+ * SECONDS: of CPU time, instead of ROUNDS, or more, up to the first byte of its input.  Then it says what
+ * it did and, with -s, waits for the end of its input.
  * Prints "truth allocated BYTES OBJECTS live BYTES OBJECTS". */
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,13 @@ static double cpu_seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static int has_input(void)
+{
+	struct pollfd in = { 0, POLLIN, 0 };
+
+	return poll(&in, 1, 0) > 0;
+}
+
 int main(int argc, char **argv)
 {
 	double seconds = argc > 2 && strcmp(argv[1], "-s") == 0 ? atof(argv[2]) : 0;
@@ -107,7 +115,7 @@ int main(int argc, char **argv)
 	char byte;
 
 	keep_one();
-	for (long i = 0; seconds > 0 ? i % 100 != 0 || cpu_seconds() < seconds : i < rounds; i++)
+	for (long i = 0; seconds > 0 ? i % 100 != 0 || cpu_seconds() < seconds || !has_input() : i < rounds; i++)
 		down(DEPTH);
 	printf("truth allocated %lu %lu live %lu %lu\n", allocated_bytes, allocated, live_bytes,
 	       live);
