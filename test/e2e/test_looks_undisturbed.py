@@ -9,11 +9,13 @@ import time
 
 import pytest
 
-from dumps import Dump
+from dumps import Dump, dump_of
+from hosts import eventually
 from test_accuracy import ODDS, SPLIT, binomial_bounds
 
 SECONDS = int(os.environ.get('TORTURE_SECONDS', '5'))
 THREADS = 50
+LATE = 0.25             # seconds of CPU time; 0.14 have been seen where the host's CPUs were others' most of the time
 WAYS = ['poll', 'ppoll', 'select', 'pselect', 'epoll_wait', 'nanosleep', 'clock_nanosleep',
         'sem_timedwait', 'recv', 'sigtimedwait', 'futex', 'pause', 'read', 'accept', 'connect',
         'msgrcv', 'endless_futex']
@@ -47,22 +49,43 @@ class Askers:
         assert self.failures == []
 
 
+def of_way(dump, way):
+    return [t for t in dump.others if t.has('by_' + way)]
+
+
+def has_answered(dump):
+    """Who computes was asked, and was still at it when a tick came."""
+    return any(t.state == 'running' and t.frames[:1] == ['busy'] for t in dump.others)
+
+
 @pytest.mark.parametrize('hz', [1000, 0])
 def test_no_call_ends_early(start, hz):
+    """A busy machine takes its time until all threads are where they wait, and until one that computes is met by
+    the tick that it is asked by."""
     h = start(['looks_waits', THREADS, 600], CPU_HZ=hz, BLOCK_RATE=0)
     h.wait_for_output('ready')
+
+    def all_are_there():
+        d = dump_of(h)
+        return all(len(of_way(d, way)) == THREADS for way in ENDLESS)
+    eventually('all are where they wait for ever', all_are_there)
     askers = Askers(h, 'goroutine?debug=2', 'goroutine', 'wall?seconds=1')
     time.sleep(SECONDS)
+    seen = 0
+
+    def new_answers():
+        nonlocal seen
+        seen, since = len(askers.answers), seen
+        return any(has_answered(Dump(text)) for text in askers.answers[since:seen])
+    eventually('who computes has answered', new_answers)
     askers.stop()
     h.end_of_input()
     assert h.wait() == 0
     assert h.stdout == 'ready\ninterrupted 0, early 0, late 0, other 0, waits many\n'
     dumps = [Dump(text) for text in askers.answers]
-    # Who computes has been asked, and has answered.
-    assert any(t.state == 'running' and t.frames[0] == 'busy' for d in dumps for t in d.others)
     for d in dumps:
         for way in ENDLESS:
-            waiting = [t for t in d.others if t.has('by_' + way)]
+            waiting = of_way(d, way)
             assert len(waiting) == THREADS, way
             for t in waiting:
                 assert t.has('waiter') and not t.truncated and t.maker == 'main', d.text
@@ -78,8 +101,11 @@ def cpu_of_thread(pid, tid):
 @pytest.mark.parametrize('hz', [100, 250])
 def test_questions_are_no_samples(start, hz):
     """One thread computes and is asked all the time.  Its samples are as many as its CPU time has periods:
-    either end of the window cuts one, and what is between the window and our two looks at the clock
-    can be counted or not.  And they fall as in test_cpu_split."""
+    either end of the window cuts one, a tick there may be late (LATE), and what is between the window and our two
+    looks at the clock can be counted or not.  Were each answer a sample, it would be fifty and more in each second
+    of its CPU time.
+    And they fall as in test_cpu_split, but that three samples count as one: on a busy machine one tick stands for
+    several periods more often."""
     h = start(['spin_split', 0], CPU_HZ=hz)
     h.profile('profile?seconds=1')
     askers = Askers(h, 'goroutine?debug=2', 'goroutine?debug=2', 'goroutine')
@@ -90,7 +116,7 @@ def test_questions_are_no_samples(start, hz):
         used = cpu_of_thread(h.pid, h.pid) - before
         outside = time.monotonic() - began - p.duration_nanos / 1e9
         seconds = p.total('cpu') / 1e9
-        assert -outside - 2 / hz - 0.02 <= seconds - used <= 2 / hz + 0.02, (seconds, used, outside)
+        assert -outside - 2 / hz - LATE <= seconds - used <= 2 / hz + LATE, (seconds, used, outside)
         total += p.total('samples', having='main')
         for leaf in SPLIT:
             got[leaf] += p.total('samples', having=leaf)
@@ -99,7 +125,7 @@ def test_questions_are_no_samples(start, hz):
     askers.stop()
     running = [t for text in askers.answers for t in Dump(text).others if t.has('descend')]
     assert len(running) > 20, 'it has answered'
-    n = total // 2
+    n = total // 3
     assert n > 20
     for leaf, truth in SPLIT.items():
         lo, hi = binomial_bounds(n, truth, ODDS)
