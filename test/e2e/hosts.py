@@ -2,6 +2,7 @@
 import functools
 import http.client
 import os
+import random
 import re
 import shutil
 import signal
@@ -82,6 +83,22 @@ def eventually(what, condition, patience=None):
         if time.monotonic() > end:
             raise AssertionError('not within %g s: %s' % (patience or PATIENCE, what))
         time.sleep(0.02)
+
+
+def free_port():
+    """One that is free with the next one, and that nobody is given who asks for any port: of those another test
+    takes a few each second, so that one that was free just now is taken once in thousands of times."""
+    with open('/proc/sys/net/ipv4/ip_local_port_range') as f:
+        given = int(f.read().split()[0])
+    while True:
+        port = random.randrange(10000, max(given - 200, 11000))
+        with socket.socket() as s, socket.socket() as t:
+            try:
+                s.bind(('', port))
+                t.bind(('', port + 1))
+                return port
+            except OSError:
+                continue
 
 
 def is_running(pid):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from clients import need
-from hosts import LIBRARY, Host, OURS, eventually, program, run
+from hosts import LIBRARY, Host, OURS, eventually, free_port, program, run
 
 
 def lines_of_ours(text):
@@ -107,12 +107,6 @@ def test_closed_stderr_gets_nothing():
 
 # --- where to listen ---
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
 def test_port(start):
     port = free_port()
     h = start(['hold_heap', 1000], PORT=port, env={'PPROFSHIM_ADDR': None})
@@ -120,10 +114,10 @@ def test_port(start):
 
 
 def test_the_next_port_when_taken(start):
+    port = free_port()
     with socket.socket() as taken:
-        taken.bind(('127.0.0.1', 0))
+        taken.bind(('127.0.0.1', port))
         taken.listen()
-        port = taken.getsockname()[1]
         h = start(['hold_heap', 1000], ADDR='127.0.0.1:%d' % port)
         assert port < h.desk.port <= port + 100
         other = start(['hold_heap', 1000], ADDR='127.0.0.1:%d' % port)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hosts import eventually, run
+from hosts import eventually, free_port, run
 
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason='not root: there is nothing to give up')
@@ -277,19 +277,6 @@ except OSError as e:
 sys.stdin.readline()
 '''
 REUSE = 's.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)'
-
-
-def free_port():
-    """Of two in a row."""
-    while True:
-        with socket.socket() as s, socket.socket() as t:
-            s.bind(('127.0.0.1', 0))
-            port = s.getsockname()[1]
-            try:
-                t.bind(('127.0.0.1', port + 1))
-                return port
-            except (OSError, OverflowError):
-                continue
 
 
 @pytest.mark.parametrize('family,option,address', [

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from clients import EVERYTHING, Clients, answers_unix, need, run_plain, run_with_clients
-from hosts import OURS, TOP, Background, environment, eventually, program
+from hosts import OURS, TOP, Background, environment, eventually, free_port, program
 
 
 def touch(path):
@@ -98,7 +98,7 @@ def test_limit_of_sixteen(start):
 
 def passed_socket():
     s = socket.socket()
-    s.bind(('127.0.0.1', 0))
+    s.bind(('127.0.0.1', free_port()))
     s.listen(20)
     return s
 
@@ -151,8 +151,7 @@ def test_socket_activation(tmp_path):
 
 def test_socket_activation_by_systemd(tmp_path):
     activate = need('systemd-socket-activate')
-    with passed_socket() as s:
-        port = s.getsockname()[1]
+    port = free_port()
     p = subprocess.Popen([activate, '-l', '127.0.0.1:%d' % port, '-E', 'LD_PRELOAD=' + environment()['LD_PRELOAD'],
                           '-E', 'PPROFSHIM_ADDR=127.0.0.1:0', '-E', 'PPROFSHIM_LOG=quiet', program('listen_fds')],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -3,13 +3,12 @@ import http.client
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 
 import pytest
 
-from hosts import Background, Desk, eventually, program, run
+from hosts import Background, Desk, eventually, free_port, program, run
 
 
 def need(name):
@@ -213,9 +212,7 @@ def test_nginx(start, tmp_path):
     nginx = need('nginx')
     (tmp_path / 'html').mkdir()
     (tmp_path / 'html' / 'x.txt').write_text('text ' * 4000)
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
+    port = free_port()
     paths = '\n'.join('    %s_temp_path %s/%s;' % (x, tmp_path, x) for x in
                       ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
     (tmp_path / 'nginx.conf').write_text('''
