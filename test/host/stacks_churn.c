@@ -1,8 +1,8 @@
 /* stacks_churn [-s SECONDS] [ROUNDS] -- nearly every stack is new, for the CPU and for the heap: each
  * round goes down through DEPTH calls, drawn at random from WAYS places, works there for some 20 us
  * and allocates a block, which one of the next rounds frees.  One block stays, that of keep_one.
- * SECONDS: of CPU time, instead of ROUNDS, or more, up to the first byte of its input.  Then it says what
- * it did and, with -s, waits for the end of its input.
+ * SECONDS: of CPU time, instead of ROUNDS, or more, up to the first byte of its input.  Then it says
+ * what it did and, with -s, waits for the end of its input.
  * Prints "truth allocated BYTES OBJECTS live BYTES OBJECTS". */
 #include <poll.h>
 #include <stdint.h>
@@ -115,8 +115,11 @@ int main(int argc, char **argv)
 	char byte;
 
 	keep_one();
-	for (long i = 0; seconds > 0 ? i % 100 != 0 || cpu_seconds() < seconds || !has_input() : i < rounds; i++)
+	for (long i = 0; seconds > 0 || i < rounds; i++) {
+		if (seconds > 0 && i % 100 == 0 && cpu_seconds() >= seconds && has_input())
+			break;
 		down(DEPTH);
+	}
 	printf("truth allocated %lu %lu live %lu %lu\n", allocated_bytes, allocated, live_bytes,
 	       live);
 	fflush(stdout);
