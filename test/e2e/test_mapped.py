@@ -1,10 +1,9 @@
 """The profile of mapped memory: every byte is somebody's."""
 import re
-import time
 
 import pytest
 
-from hosts import Background, eventually, run
+from hosts import eventually, run
 from redis_memory import Redis
 from go_tool import bytes_of, go, number_of, pprof  # noqa: F401
 from test_presence_libraries import installed
@@ -100,11 +99,12 @@ def test_text(start):
 def test_window(start):
     h = start(['maps_memory'])
     said(h)
-    b = Background(lambda: h.profile('mmap?seconds=3'))
-    eventually('the window is open', lambda: h.get('/debug/pprof/mmap?debug=1').status == 200)
-    time.sleep(1)
-    h.say(b'1234')
-    p = b.get()
+
+    def maps_four():
+        before = used(h.profile('mmap'), 'main')[0]
+        h.say(b'1234')
+        eventually('it has mapped', lambda: used(h.profile('mmap'), 'main')[0] == before + 4)
+    p = h.window('mmap', maps_four)
     assert used(p, 'main') == (4, 4 * MIB)
     assert p.total('alloc_space', having='maps_whole') == 0
 

@@ -217,7 +217,10 @@ static __attribute__((noinline)) void hold_while_it_waits(void)
 {
 	pthread_mutex_lock(&lock);
 	pthread_barrier_wait(&step);
-	usleep(50000);
+	/* Until it waits: glibc has a 2 there then. */
+	while (__atomic_load_n(&lock.__data.__lock, __ATOMIC_RELAXED) != 2)
+		usleep(1000);
+	usleep(10000);
 	pthread_mutex_unlock(&lock);
 	pthread_barrier_wait(&step);
 }
