@@ -116,6 +116,12 @@ def build_id_of(path):
     return m.group(1) if m else ''
 
 
+def assert_of_one(p, value):
+    """CPU time of one thread is no more than the window is long; and what a tick stands for that came late into it,
+    0.14 s were seen.  Of two processes, each with a CPU, it would be twice as much."""
+    assert 0 < value < p.duration_nanos + 0.3e9, (value, p.duration_nanos)
+
+
 class Response:
     def __init__(self, status, headers, body, seconds):
         self.status, self.headers, self.body, self.seconds = status, headers, body, seconds

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hosts import environment, eventually, free_port, is_running, program, run
+from hosts import assert_of_one, environment, eventually, free_port, is_running, program, run
 from test_real_programs import ports_of
 
 
@@ -40,8 +40,8 @@ def test_fork_child_has_a_desk_of_its_own(start):
     desks = h.desks()
     assert len({d.port for d in desks.values()}) == 3
     for desk in desks.values():
-        p = desk.profile('profile?seconds=1')
-        assert 0 < p.total('cpu') < 1.2e9, 'one process, not all'
+        p = eventually('a sample', lambda: has_samples(desk.profile('profile?seconds=1')))
+        assert_of_one(p, p.total('cpu'))
         assert any('_PyEval_EvalFrameDefault' in s.frames for s in p.samples)
         assert desk.profile('heap') is not None
     # A child that goes takes its desk with it, and only its own.
@@ -56,9 +56,14 @@ def test_fork_child_has_a_desk_of_its_own(start):
     assert answers(desks[children[1]])
 
 
+def has_samples(p):
+    """The profile, or None if the host had no CPU time in it: on a busy machine that may be."""
+    return p if p.samples else None
+
+
 def answers(desk):
     try:
-        return desk.get('/debug/pprof/cmdline', timeout=5).status == 200
+        return desk.get('/debug/pprof/cmdline').status == 200
     except (ConnectionError, http.client.HTTPException):
         return False
 
@@ -81,7 +86,8 @@ os.wait()
     h.wait_for_output('ready')
     eventually('two desks', lambda: len(h.desks()) == 2)
     child = next(d for pid, d in h.desks().items() if pid != h.pid)
-    assert child.profile('profile?seconds=1').total('cpu') < 1.2e9
+    p = eventually('a sample', lambda: has_samples(child.profile('profile?seconds=1')))
+    assert_of_one(p, p.total('cpu'))
 
 
 def test_heap_of_a_child(start):
@@ -139,7 +145,7 @@ def test_children_none(start):
     assert set(h.desks()) == {h.pid}
     for pid in h.stdout.split()[:2]:
         assert len(os.listdir('/proc/%s/task' % pid)) == 1
-    assert h.profile('profile?seconds=1').total('cpu') > 0
+    eventually('a sample', lambda: has_samples(h.profile('profile?seconds=1')))
 
 
 def test_exec_starts_afresh(start):
@@ -152,7 +158,8 @@ def test_exec_starts_afresh(start):
     port = int(re.findall(r'listening on 127\.0\.0\.1:(\d+)', h.stderr)[1])
     second = type(first)('127.0.0.1', port)
     assert b'spin_split' in second.get('/debug/pprof/cmdline').body
-    assert second.profile('profile?seconds=1').total('cpu', having='leaf_70') > 0
+    # Where the host has 40 ms of CPU time, none of four ticks is in leaf_70 once in a hundred times.
+    eventually('leaf_70', lambda: second.profile('profile?seconds=1').total('cpu', having='leaf_70') > 0)
     # What answers there may be another test's by now.
     assert port == first.port or first.port not in ports_of(h.pid)
 
@@ -198,7 +205,7 @@ def test_stop_and_continue(start):
     os.kill(h.pid, signal.SIGSTOP)
     time.sleep(0.3)
     os.kill(h.pid, signal.SIGCONT)
-    assert h.profile('profile?seconds=1').total('cpu') > 0
+    eventually('a sample', lambda: has_samples(h.profile('profile?seconds=1')))
 
 
 def test_a_request_under_way_does_not_delay_the_end(start):
