@@ -116,6 +116,17 @@ def build_id_of(path):
     return m.group(1) if m else ''
 
 
+def add_until(is_right, fetch, times=6):
+    """A profile, to whose samples those of further ones are added until it is right; or six of them.  A busy machine
+    gives a host so little CPU time in one that a single tick, or one that stands for several, is a tenth of it."""
+    p = fetch()
+    for _ in range(times - 1):
+        if is_right(p):
+            break
+        p.samples += fetch().samples
+    return p
+
+
 def assert_of_one(p, value):
     """CPU time of one thread is no more than the window is long; and what a tick stands for that came late into it,
     0.14 s were seen.  Of two processes, each with a CPU, it would be twice as much."""

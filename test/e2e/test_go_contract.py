@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from hosts import Background, Response
+from hosts import Background, Response, add_until, assert_of_one
+from walls import task_of_ours
 
 
 @pytest.fixture(scope='module')
@@ -31,10 +32,13 @@ def test_stack_is_complete_and_in_order(desk):
     assert ours
     for s in ours:
         assert s.frames[:len(want)] == want     # the allocator's own frames are left out
-    p = desk.profile('profile?seconds=1')
     want[0] = 'deep_spin'
+
+    def spins(p):
+        return p.total('cpu', having='deep_spin') > 0.9 * p.total('cpu')
+    p = add_until(spins, lambda: desk.profile('profile?seconds=1'))
+    assert spins(p)
     ours = [s for s in p.samples if 'deep_spin' in s.frames]
-    assert sum(s.values['cpu'] for s in ours) > 0.9 * p.total('cpu')
     for s in ours:
         assert s.frames[:len(want)] == want
 
@@ -58,25 +62,45 @@ def test_addresses_are_those_of_the_calls(desk, host):
         assert exe[offset - 4] == 0xe8, (frame, hex(offset), exe[offset - 8:offset + 2].hex())
 
 
+def cpu_of_ours(host):
+    """Seconds that our thread has used."""
+    with open(task_of_ours(host) + '/schedstat') as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+def is_within(p, window):
+    """It was open, and over, while that window was open.  A CPU profile says its beginning."""
+    return window.time_nanos <= p.time_nanos and \
+        p.time_nanos + p.duration_nanos < window.time_nanos + window.duration_nanos
+
+
 def test_everyone_has_their_own_window(desk, host):
-    """Go says "already in use" to the second one."""
-    long = Background(lambda: host.profile_and_cpu('profile?seconds=8'))
-    time.sleep(0.5)
-    short = [Background(lambda: desk.profile('profile?seconds=1')) for _ in range(3)]
-    delta = Background(lambda: desk.profile('heap?seconds=2'))
-    # Meanwhile nobody waits for anybody: all this is over before the longest window is.
-    for _ in range(10):
-        assert desk.get('/debug/pprof/cmdline').status == 200
-        desk.profile('heap')
-    for one in short:
-        p = one.get()
-        assert 1e9 <= p.duration_nanos
-        assert 0 < p.total('cpu') < 1.05 * p.duration_nanos + 0.1e9
-    assert 2e9 <= delta.get().duration_nanos
-    assert long.thread.is_alive()
-    p, used, outside = long.get()
-    assert 8e9 <= p.duration_nanos
-    assert 0.9 * used - outside - 0.2 < p.total('cpu') / 1e9 < 1.05 * used + 0.05
+    """Go says "already in use" to the second one.  Here nobody waits for anybody: the short ones are over before the
+    longest is, but on a busy machine they may be asked for too late.  Its ends may cut off what a late tick stands
+    for, or have it too much: 0.14 s have been seen."""
+    for seconds in (5, 40):
+        used_by_us = cpu_of_ours(host)
+        long = Background(lambda: host.profile_and_cpu('profile?seconds=%d' % seconds))
+        time.sleep(0.5)
+        short = [Background(lambda: desk.profile('profile?seconds=1')) for _ in range(3)]
+        delta = Background(lambda: desk.profile('heap?seconds=2'))
+        for _ in range(10):
+            assert desk.get('/debug/pprof/cmdline').status == 200
+            desk.profile('heap')
+        short, delta = [one.get() for one in short], delta.get()
+        p, used, outside = long.get()
+        used_by_us = cpu_of_ours(host) - used_by_us
+        assert seconds * 1e9 <= p.duration_nanos
+        assert 0.95 * used - used_by_us - outside - 0.3 < p.total('cpu') / 1e9 < 1.05 * used + 0.3
+        assert 2e9 <= delta.duration_nanos
+        for one in short:
+            assert 1e9 <= one.duration_nanos
+            assert_of_one(one, one.total('cpu'))
+        # A delta says its end.
+        nobody_waited = all(is_within(one, p) for one in short) and delta.time_nanos < p.time_nanos + p.duration_nanos
+        if nobody_waited:
+            break
+    assert nobody_waited
 
 
 def address_of(desk, name):
