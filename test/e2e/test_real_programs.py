@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hosts import Background, Desk, eventually, free_port, program, run
+from hosts import Background, Desk, add_until, eventually, free_port, program, run
 
 
 def need(name):
@@ -23,6 +23,17 @@ def share(p, value, condition):
     total = p.total(value)
     assert total > 0, 'an empty profile'
     return sum(s.values[value] for s in p.samples if condition(s)) / total
+
+
+def has_shares(*parts):
+    """Of a profile: more than the least part of its CPU time is in samples for which each condition holds."""
+    def has(p):
+        return p.total('cpu') > 0 and all(share(p, 'cpu', condition) > least for condition, least in parts)
+    return has
+
+
+def is_under(function):
+    return lambda s: function in s.frames
 
 
 def is_rooted(s):
@@ -56,20 +67,22 @@ REDIS = {'aeMain', 'aeProcessEvents', 'processCommand', 'call', 'readQueryFromCl
 
 
 def test_redis(redis):
-    p = redis.profile('profile?seconds=3')
-    names = {f for s in p.samples for f in s.frames}
-    assert len(names & REDIS) >= 5, names
-    assert share(p, 'cpu', lambda s: {'aeMain', 'main'} <= set(s.frames)) > 0.9
-    assert share(p, 'cpu', is_rooted) > 0.97
     # Its leaves are functions, not addresses: in its own code nearly all, in libc what it exports.
-    assert share(p, 'cpu', lambda s: re.search(r'\+0x', s.frames[0]) is None) > 0.3
+    parts = has_shares((lambda s: {'aeMain', 'main'} <= set(s.frames), 0.9), (is_rooted, 0.97),
+                       (lambda s: re.search(r'\+0x', s.frames[0]) is None, 0.3))
+
+    def known(p):
+        return REDIS & {f for s in p.samples for f in s.frames}
+    p = add_until(lambda p: parts(p) and len(known(p)) >= 5, lambda: redis.profile('profile?seconds=3'))
+    assert len(known(p)) >= 5, p.functions
+    assert parts(p), p.flat('cpu')
+    # One sample stands for half a MiB: on a busy machine it has not come so far.
+    eventually('it has 4 MiB', lambda: redis.profile('heap').total('inuse_space') > 4 << 20)
     allocs = redis.profile('allocs')
     assert share(allocs, 'alloc_space', lambda s: 'main' in s.frames) > 0.8
     names = {f for s in allocs.samples for f in s.frames}
     assert len(names & REDIS) >= 2, names
-    assert redis.profile('heap').total('inuse_space') > 1 << 20
-    delta = redis.profile('heap?seconds=1')
-    assert delta.total('alloc_space') > 1 << 20, 'it allocates under load'
+    eventually('it allocates under load', lambda: redis.profile('heap?seconds=1').total('alloc_space') > 1 << 20)
     assert redis.cli('ping') == 'PONG\n'
 
 
@@ -112,10 +125,11 @@ def test_python(start):
     need(PYTHON)
     h = start([PYTHON, '-c', PURE])
     h.wait_for_output('ready')
-    p = h.profile('profile?seconds=3')
-    assert share(p, 'cpu', lambda s: '_PyEval_EvalFrameDefault' in s.frames) > 0.9
-    assert share(p, 'cpu', lambda s: 'Py_BytesMain' in s.frames) > 0.9
-    assert share(p, 'cpu', is_rooted) > 0.97
+    parts = has_shares((is_under('_PyEval_EvalFrameDefault'), 0.9), (is_under('Py_BytesMain'), 0.9), (is_rooted, 0.97))
+    p = add_until(parts, lambda: h.profile('profile?seconds=3'))
+    assert parts(p), p.flat('cpu')
+    # A sample of these is half a MiB.
+    eventually('it has allocated', lambda: h.profile('allocs').total('alloc_space') > 20 << 20)
     heap = h.profile('allocs')
     assert share(heap, 'alloc_space', lambda s: 'Py_BytesMain' in s.frames) > 0.7
 
@@ -139,12 +153,15 @@ def test_python_thread_pool(start):
     need(PYTHON)
     h = start([PYTHON, '-c', POOL])
     h.wait_for_output('ready')
-    p = h.profile('profile?seconds=3')
-    # Four threads on however many processors, none of them the main thread.
-    assert p.total('cpu') > 1.2e9
-    assert share(p, 'cpu', lambda s: 'Py_BytesMain' in s.frames) < 0.1
-    assert share(p, 'cpu', lambda s: '_PyEval_EvalFrameDefault' in s.frames) > 0.9
-    assert share(p, 'cpu', is_rooted) > 0.97
+    # Four threads on however many processors, none of them the main thread; a late tick of each, 0.14 s at most as
+    # far as was seen, may be for after the end.
+    p, used, outside = h.profile_and_cpu('profile?seconds=3', os.cpu_count())
+    assert p.total('cpu') / 1e9 > 0.8 * used - outside - 0.6, (p.total('cpu'), used, outside)
+    first = [p]
+    parts = has_shares((lambda s: 'Py_BytesMain' not in s.frames, 0.9), (is_under('_PyEval_EvalFrameDefault'), 0.9),
+                       (is_rooted, 0.97))
+    p = add_until(parts, lambda: first.pop() if first else h.profile('profile?seconds=3'))
+    assert parts(p), p.flat('cpu')
 
 
 def test_threads_by_name(start):
@@ -161,10 +178,12 @@ for name in (b"baker", b"smith"):
 print("ready", flush=True)
 '''])
     h.wait_for_output('ready')
-    p = h.profile('profile?seconds=2&labels=thread')
-    names = {s.labels.get('thread') for s in p.samples}
-    assert {'baker', 'smith'} <= names, names
-    assert share(p, 'cpu', lambda s: s.labels.get('thread') in ('baker', 'smith')) > 0.9
+
+    def has_both(p):
+        return {'baker', 'smith'} <= {s.labels.get('thread') for s in p.samples} and has_shares(
+            (lambda s: s.labels.get('thread') in ('baker', 'smith'), 0.9))(p)
+    p = add_until(has_both, lambda: h.profile('profile?seconds=2&labels=thread'))
+    assert has_both(p), [(s.labels, s.values) for s in p.samples]
     assert all(s.labels == {} for s in h.profile('profile?seconds=1').samples)
 
 
@@ -252,11 +271,11 @@ http {
         assert len(set.union(master, *ports.values())) == 3
         for own in ports.values():
             desk = Desk('127.0.0.1', own.pop(), os.path.realpath(nginx))
-            p = desk.profile('profile?seconds=2')
-            assert share(p, 'cpu', lambda s: any(f.startswith('ngx_') for f in s.frames)) > 0.9
-            assert share(p, 'cpu', lambda s: 'ngx_spawn_process' in s.frames and 'main' in s.frames) > 0.9
-            assert share(p, 'cpu', is_rooted) > 0.97
-            assert desk.profile('allocs').total('alloc_space') > 0
+            parts = has_shares((lambda s: any(f.startswith('ngx_') for f in s.frames), 0.9),
+                               (lambda s: {'ngx_spawn_process', 'main'} <= set(s.frames), 0.9), (is_rooted, 0.97))
+            p = add_until(parts, lambda: desk.profile('profile?seconds=2'))
+            assert parts(p), p.flat('cpu')
+            eventually('a block of half a MiB', lambda: desk.profile('allocs').total('alloc_space') > 0)
         # The master did none of it.
         assert h.profile('profile?seconds=1').total('cpu') <= 0.1e9
     finally:
@@ -275,13 +294,17 @@ http {
 
 def test_cpp(start):
     h = start(['cpp_containers', 1000])
-    p = h.profile('profile?seconds=2')
-    names = {f for s in p.samples for f in s.frames}
-    assert any(re.match(r'fruit::Basket<fruit::Apple>::(add|weigh|find)$', n) for n in names), names
-    assert not [n for n in names if n.startswith('_Z')]
-    assert any(n.startswith('_ZN') for n in p.system_names), 'system names stay as they are'
     # Exceptions pass through frames that others threw: the unwinder of C++ is as before.
-    assert share(p, 'cpu', lambda s: 'main' in s.frames) > 0.95
+    under_main = has_shares((is_under('main'), 0.95))
+
+    def has_names(p):
+        return any(re.match(r'fruit::Basket<fruit::Apple>::(add|weigh|find)$', f) for s in p.samples for f in s.frames)
+    p = add_until(lambda p: under_main(p) and has_names(p), lambda: h.profile('profile?seconds=2'))
+    names = {f for s in p.samples for f in s.frames}
+    assert has_names(p), names
+    assert not [n for n in names if n.startswith('_Z')]
+    assert under_main(p), p.flat('cpu')
+    assert any(n.startswith('_ZN') for n in h.profile('allocs').system_names), 'system names stay as they are'
     heap = h.profile('allocs')
     assert share(heap, 'alloc_space', lambda s: 'main' in s.frames) > 0.95
     leaves = heap.flat('alloc_space')
@@ -336,12 +359,13 @@ def rust(tmp_path_factory):
 def test_rust(start, rust):
     h = start([rust, 'again'])
     h.wait_for_output('thread')
-    p = h.profile('profile?seconds=2')
+    rooted = has_shares((is_rooted, 0.97))
+    p = add_until(rooted, lambda: h.profile('profile?seconds=2'))
     names = {f for s in p.samples for f in s.frames}
     assert any(re.search(r'basket::fruit::Basket<.*>::squeeze|squeeze', n) for n in names), names
     assert not [n for n in names if n.startswith('_ZN') or n.startswith('_R')]
     assert not [n for n in names if re.search(r'::h[0-9a-f]{16}$', n)], 'hashes are no part of a name'
-    assert share(p, 'cpu', is_rooted) > 0.97
+    assert rooted(p), p.flat('cpu')
     assert share(h.profile('allocs'), 'alloc_space',
                  lambda s: any('squeeze' in f for f in s.frames)) > 0.8
 
@@ -433,5 +457,6 @@ def test_allocator_before_us(start, name):
     """Its functions are found first: no heap profile, but a valid one, and the CPU's is as good."""
     h = start(['cpp_containers', 1000], before=library(name))
     assert h.profile('heap') is not None
-    p = h.profile('profile?seconds=2')
-    assert share(p, 'cpu', lambda s: 'main' in s.frames) > 0.9
+    under_main = has_shares((is_under('main'), 0.9))
+    p = add_until(under_main, lambda: h.profile('profile?seconds=2'))
+    assert under_main(p), p.flat('cpu')
