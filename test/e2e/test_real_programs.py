@@ -424,7 +424,8 @@ def library(name):
 @pytest.mark.parametrize('order', ['after', 'before'])
 @pytest.mark.parametrize('name', sorted(ALLOCATORS))
 @pytest.mark.parametrize('argv', [['new_delete'], ['cpp_containers'], ['dlopen_cxx'],
-                                  ['dlopen_loop', 50], ['threads_churn'], ['fork_tree'], ['vfork_exec']],
+                                  ['dlopen_loop', 50], ['threads_churn'], ['fork_tree'],
+                                  ['vfork_exec', 60]],
                          ids=lambda argv: argv[0])
 def test_allocator_is_untouched(argv, name, order):
     """Where the shim comes first it forwards to it; where it comes second its doors are not used."""

@@ -1,4 +1,4 @@
-/* vfork_exec -- vfork children that exec, fail to exec, exit at once, and allocate before they do. */
+/* vfork_exec [ROUNDS] -- vfork children that exec, fail to exec, exit at once, and allocate before they do. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +18,12 @@ static void *volatile p;
 static volatile int i;
 static volatile uint64_t x = 1;
 
-int main(void)
+int main(int argc, char **argv)
 {
-	int sum[3] = { 0 };
+	int sum[3] = { 0 }, rounds = argc > 1 ? atoi(argv[1]) : 300;
 
 	p = malloc(100000);
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < rounds; i++) {
 		pid_t pid = vfork();
 
 		if (pid == 0) {
