@@ -107,7 +107,9 @@ def test_small_requests_overtake_several_large_ones(many_stacks):
 # --- the longest step --------------------------------------------------------------------------
 
 def check_steps(work):
-    """work() has a new host do something, and gives that.  No step of its desk is more than a part of all."""
+    """work() has a new host do something, and gives that.  No step of its desk is more than a part of all: the same
+    one is so each time, another guest takes its time from any of them."""
+    always = None
     for _ in range(TRIES):
         h = work()
         m = metrics(h)
@@ -115,9 +117,10 @@ def check_steps(work):
         everything = m[('pprofshim_desk_cpu_seconds_total',)]
         long = {dict(k[1:])['part']: v for k, v in m.items()
                 if k[0] == 'pprofshim_desk_step_max_seconds' and v > max(STEP_S, everything / PART)}
-        if long == {}:
+        always = long.keys() if always is None else always & long.keys()
+        if not always:
             return
-    assert not long, (long, everything)
+    assert not always, (always, long, everything)
 
 
 def test_no_step_is_long_where_large_profiles_are_made(start):
