@@ -27,19 +27,27 @@ def answers_on(desk):
         return False
 
 
-def is_idle(h, seconds=0.6):
+def any_of(times, what):
+    """A busy machine may have left some work over, once; who never rests is seen each time."""
+    return any(what() for _ in range(times))
+
+
+def is_idle(h):
     """It neither polls in a loop nor opens its socket over and over."""
-    used, opened = h.cpu_seconds(), h.record.read().of.get('socket', 0)
-    time.sleep(seconds)
-    return h.cpu_seconds() - used < seconds / 2 and h.record.read().of.get('socket', 0) - opened < 10
+    def looks_idle():
+        used, opened, began = h.cpu_seconds(), h.record.read().of.get('socket', 0), time.monotonic()
+        time.sleep(0.6)
+        seconds = time.monotonic() - began
+        return h.cpu_seconds() - used < 0.3 and h.record.read().of.get('socket', 0) - opened < 10 * seconds / 0.6
+    return any_of(5, looks_idle)
 
 
 def files_of(pid):
-    """{number: what it is}."""
+    """{number: what it is}; of a process, or of "PID/task/TID"."""
     found = {}
-    for number in os.listdir('/proc/%d/fd' % pid):
+    for number in os.listdir('/proc/%s/fd' % pid):
         try:
-            found[int(number)] = os.readlink('/proc/%d/fd/%s' % (pid, number))
+            found[int(number)] = os.readlink('/proc/%s/fd/%s' % (pid, number))
         except FileNotFoundError:
             pass
     return found
@@ -224,8 +232,7 @@ def test_before_close_range_there_is_a_table_too(start_failing):
     eventually('served', lambda: answers(h))
     tids = [int(t) for t in os.listdir('/proc/%d/task' % h.pid) if int(t) != h.pid]
     assert len(tids) == 1
-    ours = os.listdir('/proc/%d/task/%d/fd' % (h.pid, tids[0]))
-    what = {os.readlink('/proc/%d/task/%d/fd/%s' % (h.pid, tids[0], fd)) for fd in ours}
+    what = set(files_of('%d/task/%d' % (h.pid, tids[0])).values())
     assert what and not [x for x in what if x.startswith('pipe:') or x.startswith(h.dir)], what
     assert not [fd for fd, what in files_of(h.pid).items() if what.startswith('socket:')]
 
@@ -235,8 +242,11 @@ def test_before_close_range_there_is_a_table_too(start_failing):
 def our_thread(h):
     """{what: value} of its status."""
     for tid in os.listdir('/proc/%d/task' % h.pid):
-        with open('/proc/%d/task/%s/status' % (h.pid, tid)) as f:
-            text = f.read()
+        try:
+            with open('/proc/%d/task/%s/status' % (h.pid, tid)) as f:
+                text = f.read()
+        except (FileNotFoundError, ProcessLookupError):     # it makes room for another one
+            continue
         if text.startswith('Name:\tpprofshim\n'):
             return dict(line.split(':\t', 1) for line in text.splitlines() if ':\t' in line)
     return None
@@ -248,7 +258,7 @@ def test_a_pthread_serves(start_failing):
     eventually('our thread', lambda: our_thread(h))
     assert our_thread(h)['SigBlk'] == 'fffffffe7ffbfeff'
     assert h.is_served()
-    assert h.profile('profile?seconds=1').total('cpu', having='leaf_70') > 0
+    eventually('leaf_70', lambda: h.profile('profile?seconds=1').total('cpu', having='leaf_70') > 0)
     assert h.profile('heap')
     assert is_idle_beside(h)
 
@@ -259,9 +269,12 @@ def is_idle_beside(h):
     def used():
         with open('/proc/%d/task/%s/schedstat' % (h.pid, tid)) as f:
             return int(f.read().split()[0]) / 1e9
-    before = used()
-    time.sleep(0.6)
-    return used() - before < 0.3
+
+    def looks_idle():
+        before = used()
+        time.sleep(0.6)
+        return used() - before < 0.3
+    return any_of(5, looks_idle)
 
 
 @pytest.mark.parametrize('argv', [['main_leaves'], ['exits'], ['bit_of_all'], ['threads_churn'], ['print_fds'],
@@ -346,7 +359,7 @@ os.wait()
     h.wait_for_output('ready')
     child = int(h.stdout.split()[1])
     eventually('two desks', lambda: set(h.desks()) == {h.pid, child})
-    assert h.desks()[child].profile('profile?seconds=1').total('cpu') > 0
+    eventually('a sample', lambda: h.desks()[child].profile('profile?seconds=1').total('cpu') > 0)
     assert h.desks()[h.pid].profile('heap')
     h.end_of_input()
     assert h.wait() == 0

@@ -105,6 +105,18 @@ NO_DESK = re.compile('no thread: profiles are recorded, but not served|cannot li
 WAITS = ['bit_of_all', 'wait']
 
 
+def assert_idle(h, when):
+    """An answer that nobody waits for any more may still be worked at, on a busy machine for long; who spins does so
+    each time."""
+    for _ in range(8):
+        used = h.cpu_seconds()
+        time.sleep(0.6)
+        used = h.cpu_seconds() - used
+        if used < 0.3:
+            return
+    raise AssertionError('%sidle, it uses %g s in 0.6 s' % (when, used))
+
+
 def settle(h):
     """The desk's first answer; None when it has said that there will be none."""
     first = eventually('served, or said why not: %s' % h.log, lambda: h.try_get('/debug/pprof/') or
@@ -206,10 +218,7 @@ def test_our_thread_without_one_kind_of_call(start_failing):
                     r = h.try_get('/debug/pprof/' + path, timeout=1.5)
                     # Who is at the other end cannot be asked: nobody is let in.
                     assert r is None or r.status in ((403,) if kind == 'getsockopt' else (200, 500))
-            used = h.cpu_seconds()
-            time.sleep(0.6)
-            used = h.cpu_seconds() - used
-            assert used < 0.3, 'idle, it uses %g s in 0.6 s' % used
+            assert_idle(h, '')
             end(h, plain)
         except (AssertionError, OSError) as e:
             raise AssertionError('%s always failed with %s; we said %s: %s' % (
@@ -231,10 +240,7 @@ def test_nothing_is_allowed_any_more(start_failing):
         h = start_failing(WAITS, fail(None, n, then=True))
         h.wait_for_output('ready')
         h.try_get('/debug/pprof/', timeout=0.5)
-        used = h.cpu_seconds()
-        time.sleep(0.5)
-        used = h.cpu_seconds() - used
-        assert used < 0.25, 'from call %d on: idle, it uses %g s in 0.5 s' % (n, used)
+        assert_idle(h, 'from call %d on: ' % n)
         end(h, plain)
         h.stop()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -266,8 +272,10 @@ def test_each_mapping_refused_turns_one_thing_off(start_failing):
             if 'no memory: no CPU profile' in off:
                 ask_everything(h, 1, names=False)
             if 'no memory: no heap profile' in off:
-                h.say(b'x' * 400)
-                assert h.profile('profile?seconds=1').total('cpu') > 0
+                def works():
+                    h.say(b'x' * 100)
+                    return h.profile('profile?seconds=1').total('cpu') > 0
+                eventually('what it does then', works)
             end(h, plain)
         except AssertionError as e:
             raise AssertionError('mapping %d of %d refused; we said %s: %s' % (n, mappings, h.log, e))

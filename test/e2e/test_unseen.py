@@ -210,6 +210,7 @@ def test_dumps_of_an_allocator_that_is_seen(start, tmp_path):
     subprocess.run([os.environ.get('CC', 'cc'), '-shared', '-o', library, '-Wl,--whole-archive',
                     installed('libjemalloc_pic.a'), '-Wl,--no-whole-archive', '-lstdc++', '-lm'], check=True)
     h = start(['hold_heap'], after=library, env={'MALLOC_CONF': CONF + str(tmp_path / 'x') + ',lg_prof_interval:16'})
+    h.wait_for_output('ready')      # else the desk may answer before it has allocated anything
     h.profile('heap')
     assert list(tmp_path.glob('x.%d.*.heap' % h.pid))
     assert dump_comments(h) == [] and unseen(h) == []
