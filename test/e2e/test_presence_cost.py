@@ -3,7 +3,6 @@
 The bounds leave half as much again as was measured; `make bench-presence` measures times."""
 import os
 import re
-import statistics
 import subprocess
 import time
 
@@ -28,13 +27,16 @@ def test_a_fork_child_copies_few_pages_for_us():
 
 
 def faults_of_a_start(shim):
+    """The fewest of ten.  Where the host is kept waiting in the midst of its short life, our thread gets on meanwhile
+    (there are 128 then, at most): on a busy machine in one of fifty, and were it one in five, ten would be once in
+    ten million."""
     counts = []
-    for _ in range(5):
+    for _ in range(10):
         pid = os.posix_spawn('/bin/true', ['true'], environment(shim=shim, LOG='quiet'))
         _, status, used = os.wait4(pid, 0)
         assert status == 0
         counts.append(used.ru_minflt)
-    return statistics.median(counts)
+    return min(counts)
 
 
 def test_a_start_touches_few_pages_for_us():
@@ -81,8 +83,13 @@ def test_an_idle_program_stays_small():
 def test_our_thread_sleeps_when_there_is_nothing_to_do():
     with Asleep(shim=True) as host:
         task = eventually('our thread', host.ours)
-        time.sleep(1)
-        before, began = wakeups(task), time.monotonic()
-        time.sleep(6)
-        assert wakeups(task) - before <= WAKEUPS_A_SECOND * (time.monotonic() - began)
-        assert wakeups(task) > before, 'no chores are done: the bound was not tested'
+        # What a slow machine has not read or done by then is done once; who wakes up too often does so each time.
+        for _ in range(3):
+            time.sleep(1)
+            before, began = wakeups(task), time.monotonic()
+            time.sleep(6)
+            woken, seconds = wakeups(task) - before, time.monotonic() - began
+            if woken <= WAKEUPS_A_SECOND * seconds:
+                break
+        assert woken <= WAKEUPS_A_SECOND * seconds
+        assert woken > 0, 'no chores are done: the bound was not tested'
