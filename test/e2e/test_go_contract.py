@@ -2,7 +2,6 @@
 
 One busy program (deep_stack, spinning) is asked everything; no request may end it."""
 import os
-import re
 import threading
 import time
 

@@ -197,7 +197,7 @@ def test_sampled_again_when_sigprof_is_let_in(start, how):
     def is_seen():
         p = h.profile('profile?seconds=1')
         return any('spin_after' in s.frames for s in p.samples)
-    eventually('spin_after in a profile', is_seen, 15)
+    eventually('spin_after in a profile', is_seen)
 
 
 def test_stop_and_continue(start):
