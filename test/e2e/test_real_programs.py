@@ -206,7 +206,11 @@ def ports_of(pid):
     """TCP ports that a process listens on, by its descriptors."""
     inodes = set()
     for task in os.listdir('/proc/%d/task' % pid):      # our thread may have a table of its own
-        for fd in os.listdir('/proc/%d/task/%s/fd' % (pid, task)):
+        try:
+            fds = os.listdir('/proc/%d/task/%s/fd' % (pid, task))
+        except FileNotFoundError:                       # it makes room for another one
+            continue
+        for fd in fds:
             try:
                 m = re.match(r'socket:\[(\d+)\]', os.readlink('/proc/%d/task/%s/fd/%s' % (pid, task, fd)))
             except FileNotFoundError:
