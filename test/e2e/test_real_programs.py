@@ -1,4 +1,5 @@
 """Programs as the distribution ships them, never rebuilt: stripped, optimised, without frame pointers."""
+import functools
 import http.client
 import os
 import re
@@ -428,6 +429,12 @@ def library(name):
     pytest.skip('no %s here' % ALLOCATORS[name])
 
 
+@functools.lru_cache(None)
+def alone_with(lib, *argv):
+    """For both orders: it is the same each time."""
+    return run(argv, shim=False, after=lib)
+
+
 @pytest.mark.parametrize('order', ['after', 'before'])
 @pytest.mark.parametrize('name', sorted(ALLOCATORS))
 @pytest.mark.parametrize('argv', [['new_delete'], ['cpp_containers'], ['dlopen_cxx'],
@@ -437,7 +444,7 @@ def library(name):
 def test_allocator_is_untouched(argv, name, order):
     """Where the shim comes first it forwards to it; where it comes second its doors are not used."""
     lib = library(name)
-    alone = run(argv, shim=False, after=lib)
+    alone = alone_with(lib, *argv)
     assert run(argv, **{order: lib}) == alone
     assert run(argv, HEAP_RATE=1, CPU_HZ=1000, **{order: lib}) == alone
 
