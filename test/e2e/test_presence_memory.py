@@ -45,7 +45,8 @@ def test_no_window_is_blind_and_nothing_grows(churn):
     of our thread) is there from the first profile on.
 
     One tick in sixty is not in work() or what it calls, and on a busy machine a window may have but forty, some of
-    which weigh ten periods and more: that half of all five are such ones does not happen."""
+    which weigh ten periods and more, hundred and forty at worst: a quarter of all five were two of these among a
+    handful, or forty of two hundred."""
     first = churn.profile('heap')
     churn.profile('profile?seconds=1')
     at_first, total = anonymous_kib(churn), first.total('alloc_space')
@@ -60,7 +61,7 @@ def test_no_window_is_blind_and_nothing_grows(churn):
         now = churn.profile('heap').total('alloc_space')
         assert now >= total
         total = now
-    assert working + evicted >= 0.5 * everything
+    assert working + evicted >= 0.75 * everything
     assert evicted < 0.5 * everything, 'most of it has stacks'
     assert anonymous_kib(churn) - at_first < 1024
 
