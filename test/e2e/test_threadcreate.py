@@ -67,6 +67,7 @@ def test_each_thread_is_its_makers(makers):
     assert makers.profile() == MAIN
     makers.do('pthread 5', 'c11 4', 'raw 3')
     want = {'[main thread]': 1, 'make_by_pthread': 5, 'make_by_c11': 4, '[not seen]': 3}
+    eventually('all, and once', lambda: makers.profile() == want)
     for _ in range(3):          # also after many scans
         assert makers.profile() == want
     assert threads_of(makers.host.pid) == 13
@@ -108,7 +109,9 @@ def test_go_tool_pprof(makers, tmp_path):
 def test_every_end(makers, how):
     for _ in range(3):
         makers.do('pthread 20', 'c11 20', 'raw 10')
-        assert sum(makers.profile().values()) == 51
+        # On a busy machine a new one may be met by two scans before it has come so far as to be known: then it is
+        # there twice, for a moment.
+        eventually('51', lambda: sum(makers.profile().values()) == 51)
         makers.do('end ' + how)
         makers.are(1)
         assert makers.profile() == MAIN
