@@ -158,7 +158,7 @@ def test_threads_and_handlers(start, how):
         lost = lost_calls(h)
         # A handler that interrupts another call of its thread at the stack has none of its own.
         nested = sum(int(n) for c in p.comments for n in re.findall(r'^mmap_nested: (\d+)$', c))
-        assert p.total('alloc_objects', having=EVICTED) == nested < 0.1 * expected['handles'][2] + 5
+        assert p.total('alloc_objects', having=EVICTED) == nested < 0.5 * expected['handles'][2] + 20
         for name, values in expected.items():
             also = nested if name == 'handles' else 0
             calls, space = values_by_handler(p, name)[2:]
