@@ -129,8 +129,10 @@ static inline void threads_begin(enum capture_kind kind)
 	struct thread_visit *v = &self.slot->visit[kind];
 	uint32_t beat = (atomic_load_explicit(&v->beat, memory_order_relaxed) + 1) | 1;
 
-	/* That of a sample that was left; before the beat, as a handler may come at any point. */
-	atomic_store_explicit(&v->frame, 0, memory_order_release);
+	/* Before the beat, for a handler may jump out at any point: of a visit without a frame it
+	 * was never known.  And behind it, for one that has come in between had its own. */
+	atomic_store_explicit(&v->frame, (uintptr_t)__builtin_frame_address(0),
+			      memory_order_release);
 	/* The exchange is a barrier: what is read next was not read before. */
 	atomic_exchange(&v->beat, beat);
 	atomic_store_explicit(&v->frame, (uintptr_t)__builtin_frame_address(0),
@@ -146,10 +148,11 @@ static inline void threads_end(enum capture_kind kind)
 
 	if (unlikely(v->spent.begin_ns != 0))
 		spent_end(&v->spent, kind == CAPTURE_TICK);
-	atomic_store_explicit(&v->frame, 0, memory_order_release);
+	/* The frame stays until then: see above. */
 	atomic_store_explicit(&v->beat,
 			      (atomic_load_explicit(&v->beat, memory_order_relaxed) | 1) + 1,
 			      memory_order_release);
+	atomic_store_explicit(&v->frame, 0, memory_order_release);
 }
 
 /* True if the visit was left by a jump: who asks stands no deeper in the thread's own stack than
