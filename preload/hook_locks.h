@@ -54,7 +54,7 @@ static inline bool is_measured(void)
 
 /* wait_in_NAME.  held: would it really wait. */
 #define LOCK_WAIT(name, params, args, lock, held, waited)        \
-	static NOINLINE int wait_in_##name params                    \
+	static NOINLINE int wait_in_##name params                \
 	{                                                        \
 		struct locks_wait wait;                          \
 		int result;                                      \

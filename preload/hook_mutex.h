@@ -1,4 +1,4 @@
-/* preload/hook_mutex.h -- what the constructor tells the doors of unlocks.
+/* preload/hook_mutex.h -- what the constructor tells the doors of mutexes.
  *
  * Context   the host's thread, once. */
 #ifndef PRELOAD_HOOK_MUTEX_H
