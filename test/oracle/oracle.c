@@ -131,14 +131,17 @@ static enum report_layer find_layer(uintptr_t pc)
 	return REPORT_INTERPRETED;
 }
 
-static void record(struct report_record *to, const struct regs *regs, struct way ours,
+static void record(struct report_record *to, const struct scratch *s, struct way ours,
 		   struct way theirs)
 {
 	to->ours = ours.n;
 	to->theirs = theirs.n;
 	to->apart = count_alike(ours, theirs);
 	to->layer = to->apart == 0 ? REPORT_UNSEEN : find_layer(ours.pc[to->apart - 1]);
-	memcpy(to->reg, regs->r, sizeof(to->reg));
+	/* What is known by now, after libunwind's walk, our walk may not have known. */
+	if (s->version != modules_version())
+		to->layer = REPORT_UNSEEN;
+	memcpy(to->reg, s->peer.regs.r, sizeof(to->reg));
 	keep_way(to->our_pc, ours);
 	keep_way(to->their_pc, theirs);
 }
@@ -213,7 +216,7 @@ static void compare(struct scratch *s, struct way ours, bool our_end)
 		r->verdict = verdict;
 		r->ours_end = our_end;
 		r->theirs_end = s->peer.complete;
-		record(r, &s->peer.regs, ours, (struct way){ s->peer.pc, s->peer.depth });
+		record(r, s, ours, (struct way){ s->peer.pc, s->peer.depth });
 	}
 }
 
